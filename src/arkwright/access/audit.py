@@ -1,0 +1,114 @@
+"""Writing and reading the audit chain."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from sqlalchemy import select
+
+from arkwright.access.chain import GENESIS, ChainEntry, ChainVerdict, entry_hash, verify_chain
+from arkwright.access.tables import AuditHeadRow, AuditRow
+from arkwright.core.clock import isoformat
+from arkwright.core.ids import new_id
+from arkwright.kit.db import UnitOfWork
+
+_BATCH = 1000
+
+
+def record(
+    unit: UnitOfWork, action: str, entity_type: str, entity_id: str, metadata: dict[str, Any] | None = None
+) -> AuditRow:
+    """Add an entry to the workspace's chain, in the unit's own commit.
+
+    Parameters
+    ----------
+    action
+        Dotted verb such as ``model.promote``.
+    metadata
+        JSON that a later reader needs; ids and numbers, no personal data, no secrets.
+    """
+    session = unit.session
+    moment = unit.clock.now()
+    head = session.get(AuditHeadRow, unit.context.workspace_id, with_for_update=True)
+    if head is None:
+        head = AuditHeadRow(workspace_id=unit.context.workspace_id, seq=0, hash=GENESIS)
+        session.add(head)
+    entry = ChainEntry(
+        seq=head.seq + 1,
+        id=new_id("audit"),
+        workspace_id=unit.context.workspace_id,
+        actor_id=unit.context.actor.id,
+        action=action,
+        entity_type=entity_type,
+        entity_id=entity_id,
+        request_id=unit.context.request_id,
+        metadata=metadata or {},
+        created_at=isoformat(moment),
+    )
+    row = AuditRow(
+        id=entry.id,
+        seq=entry.seq,
+        actor_id=entry.actor_id,
+        action=entry.action,
+        entity_type=entry.entity_type,
+        entity_id=entry.entity_id,
+        request_id=entry.request_id,
+        metadata_json=entry.metadata,
+        created_at=moment,
+        hash=entry_hash(head.hash, entry),
+    )
+    head.seq, head.hash = entry.seq, row.hash
+    session.add(row)
+    session.flush()
+    return row
+
+
+class AuditTrail:
+    """Reading a workspace's chain."""
+
+    def page(
+        self, unit: UnitOfWork, *, limit: int, before_seq: int | None, entity_id: str = "", action: str = ""
+    ) -> list[AuditRow]:
+        """Return entries, newest first."""
+        query = select(AuditRow).order_by(AuditRow.seq.desc()).limit(limit)
+        if before_seq is not None:
+            query = query.where(AuditRow.seq < before_seq)
+        if entity_id:
+            query = query.where(AuditRow.entity_id == entity_id)
+        if action:
+            query = query.where(AuditRow.action == action)
+        return list(unit.session.scalars(query))
+
+    def verify(self, unit: UnitOfWork) -> ChainVerdict:
+        """Recompute the whole chain and compare it with its recorded head."""
+        head = unit.session.get(AuditHeadRow, unit.context.workspace_id)
+        return verify_chain(self.entries(unit), expected_head=head.hash if head else GENESIS)
+
+    def entries(self, unit: UnitOfWork) -> Iterator[tuple[ChainEntry, str]]:
+        """Yield every entry with its hash, oldest first."""
+        seq = 0
+        while True:
+            query = select(AuditRow).where(AuditRow.seq > seq).order_by(AuditRow.seq).limit(_BATCH)
+            rows = list(unit.session.scalars(query))
+            for row in rows:
+                yield to_entry(row), row.hash
+            if len(rows) < _BATCH:
+                return
+            seq = rows[-1].seq
+
+
+def to_entry(row: AuditRow) -> ChainEntry:
+    """Return a row as it is hashed and exported."""
+    return ChainEntry(
+        seq=row.seq,
+        id=row.id,
+        workspace_id=row.workspace_id,
+        actor_id=row.actor_id,
+        action=row.action,
+        entity_type=row.entity_type,
+        entity_id=row.entity_id,
+        request_id=row.request_id,
+        metadata=row.metadata_json,
+        created_at=isoformat(row.created_at),
+    )

@@ -1,0 +1,45 @@
+"""Reading and verifying the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from arkwright.access.audit import AuditTrail, to_entry
+from arkwright.access.authorisation import authorise
+from arkwright.access.payloads import AuditEntry, AuditVerdict
+from arkwright.core.errors import Invalid
+from arkwright.kit.http import Limit, Page, PageCursor, Read, page_of, read_cursor, service
+
+router = APIRouter(prefix="/v1/auditlogs", tags=["audit"])
+
+
+@router.get("")
+def list_audit_log(
+    unit: Read,
+    limit: Limit = 50,
+    cursor: PageCursor = "",
+    entity_id: Annotated[str, Query(description="Only entries about this id.")] = "",
+    action: Annotated[str, Query(description="Only this action, for example model.promote.")] = "",
+    trail: AuditTrail = service(AuditTrail),
+) -> Page[AuditEntry]:
+    """Return the workspace's audit entries, newest first."""
+    authorise(unit, "audit.list", "audit_log")
+    after = read_cursor(cursor)
+    if after and not after.isdigit():
+        raise Invalid("The cursor is not one of ours.", code="cursor.invalid")
+    rows = trail.page(
+        unit, limit=limit + 1, before_seq=int(after) if after else None, entity_id=entity_id, action=action
+    )
+    return page_of(
+        rows, limit, lambda row: str(row.seq), lambda row: AuditEntry(**asdict(to_entry(row)), hash=row.hash)
+    )
+
+
+@router.get("/verify")
+def verify_audit_log(unit: Read, trail: AuditTrail = service(AuditTrail)) -> AuditVerdict:
+    """Recompute the whole hash chain and say whether it holds."""
+    authorise(unit, "audit.verify", "audit_log")
+    return AuditVerdict(**asdict(trail.verify(unit)))

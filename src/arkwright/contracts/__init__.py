@@ -1,0 +1,47 @@
+"""What the planes say to each other.
+
+The control plane, the data planes and the rooms agree on these shapes and on nothing else:
+
+=====================  ==============================================================
+``signature``          the typed columns a model takes
+``bundle``             :class:`BundleManifest`, the table of contents of a packaged model
+``baseline``           :class:`Baseline`, what the training data looked like
+``plan``               :class:`RoutePlan`, which bundle answers which endpoint, and whose keys count
+``prediction``         :class:`PredictionRecord`, :class:`OutcomeRecord` and the log segments
+=====================  ==============================================================
+
+They are msgspec structs: immutable, typed, quick to decode, and cheap to import.
+"""
+
+from arkwright.contracts.baseline import Baseline, CategoricalBaseline, NumericBaseline
+from arkwright.contracts.bundle import BundleFile, BundleManifest, ParityRecord
+from arkwright.contracts.plan import (
+    Arm,
+    Credential,
+    Endpoint,
+    EndpointStatus,
+    PlanAcknowledgement,
+    RoutePlan,
+)
+from arkwright.contracts.prediction import OutcomeRecord, PredictionRecord, SegmentName
+from arkwright.contracts.signature import Column, Signature
+
+__all__ = [
+    "Arm",
+    "Baseline",
+    "BundleFile",
+    "BundleManifest",
+    "CategoricalBaseline",
+    "Column",
+    "Credential",
+    "Endpoint",
+    "EndpointStatus",
+    "NumericBaseline",
+    "OutcomeRecord",
+    "ParityRecord",
+    "PlanAcknowledgement",
+    "PredictionRecord",
+    "RoutePlan",
+    "SegmentName",
+    "Signature",
+]

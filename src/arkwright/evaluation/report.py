@@ -1,0 +1,247 @@
+"""The evaluation report: every metric with its interval, against the trivial model, and a verdict.
+
+The verdict ``beats_baseline`` is a paired bootstrap: model and reference are scored on the *same*
+resamples, and the model beats the reference if the 95 % interval of the difference in the primary metric
+lies wholly on the better side of zero. Pairing matters: two overlapping intervals say nothing about the
+difference (Schenker & Gentleman 2001, The American Statistician 55).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from arkwright.contracts import Signature
+from arkwright.contracts.signature import Label, TaskType
+from arkwright.evaluation.classification import (
+    classification_metrics,
+    confusion_matrix,
+    per_class,
+    predicted_codes,
+)
+from arkwright.evaluation.importance import FeatureImportance
+from arkwright.evaluation.intervals import (
+    DEFAULT_RESAMPLES,
+    LEVEL,
+    Interval,
+    ReplicateMetrics,
+    bootstrap,
+    interval,
+    resamples_for,
+)
+from arkwright.evaluation.metric import METRICS, FloatArray, IntArray
+from arkwright.evaluation.regression import ResidualSummary, regression_metrics, summarise_residuals
+
+PRIMARY_METRIC: dict[TaskType, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
+
+
+class ClassReport(msgspec.Struct, frozen=True, kw_only=True):
+    """Precision, recall and F1 of one class, and how many rows it has."""
+
+    label: Label
+    n_rows: int
+    precision: float
+    recall: float
+    f1: float
+
+
+class Confusion(msgspec.Struct, frozen=True, kw_only=True):
+    """Counts: ``matrix[i][j]`` rows of class ``labels[i]`` were called ``labels[j]``."""
+
+    labels: tuple[Label, ...]
+    matrix: tuple[tuple[int, ...], ...]
+
+
+class Comparison(msgspec.Struct, frozen=True, kw_only=True):
+    """Model against reference on the primary metric.
+
+    ``difference`` is the improvement: positive is better whatever the metric's direction.
+    """
+
+    reference: str
+    difference: float | None
+    low: float | None
+    high: float | None
+    beats_reference: bool
+    sentence: str
+
+
+class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
+    """What the holdout says about a model.
+
+    ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline``
+    repeats ``comparison.beats_reference`` where gates look for it.
+    """
+
+    task: TaskType
+    target: str
+    n_rows: int
+    primary_metric: str
+    direction: str
+    metrics: dict[str, Interval]
+    reference: dict[str, Interval]
+    comparison: Comparison
+    beats_baseline: bool
+    classes: tuple[Label, ...] = ()
+    per_class: tuple[ClassReport, ...] = ()
+    confusion: Confusion | None = None
+    residuals: ResidualSummary | None = None
+    importance: tuple[FeatureImportance, ...] = ()
+    level: float = LEVEL
+    n_resamples: int = DEFAULT_RESAMPLES
+    seed: int = 0
+
+
+def evaluate(
+    signature: Signature,
+    truth: npt.NDArray[Any],
+    scores: FloatArray,
+    reference_scores: FloatArray,
+    *,
+    seed: int,
+    primary_metric: str | None = None,
+    importance: Sequence[FeatureImportance] = (),
+    n_resamples: int = DEFAULT_RESAMPLES,
+) -> EvaluationReport:
+    """Score a model and the trivial model on rows neither has seen.
+
+    Parameters
+    ----------
+    signature
+        Of the model: says the task and the classes.
+    truth
+        Class codes in the order of ``signature.classes``, or float values for regression.
+    scores, reference_scores
+        As a predictor returns them: shape ``(n, 1)`` holding P(positive) for binary or the value for
+        regression, ``(n, n_classes)`` for multiclass.
+    seed
+        Of the bootstrap.
+    primary_metric
+        What the verdict is about; defaults to ROC AUC, log loss or RMSE by task.
+
+    Raises
+    ------
+    ValueError
+        If there is no row, or the primary metric is not one of the task's.
+    """
+    if truth.size == 0:
+        message = "no rows to evaluate on"
+        raise ValueError(message)
+    primary = primary_metric or PRIMARY_METRIC[signature.task]
+    n_resamples = resamples_for(truth.size, n_resamples)
+    strata = None if signature.task == "regression" else truth.astype(np.int64)
+    model = _metrics_of(signature.task, truth, scores)
+    trivial = _metrics_of(signature.task, truth, reference_scores)
+    ones = np.ones(truth.size)
+    value, reference_value = model(ones), trivial(ones)
+    if primary not in value:
+        message = f"{primary!r} is not a metric of a {signature.task} task: {', '.join(value)}"
+        raise ValueError(message)
+
+    replicates = bootstrap(model, truth.size, seed=seed, n_resamples=n_resamples, strata=strata)
+    reference_replicates = bootstrap(trivial, truth.size, seed=seed, n_resamples=n_resamples, strata=strata)
+    comparison = _compare(
+        primary,
+        "mean" if signature.task == "regression" else "majority class",
+        (float(value[primary]), float(reference_value[primary])),
+        (replicates[primary], reference_replicates[primary]),
+    )
+    report = EvaluationReport(
+        task=signature.task,
+        target=signature.target,
+        n_rows=int(truth.size),
+        primary_metric=primary,
+        direction=METRICS[primary].direction,
+        metrics={name: interval(number, replicates[name]) for name, number in value.items()},
+        reference={name: interval(number, reference_replicates[name]) for name, number in reference_value.items()},
+        comparison=comparison,
+        beats_baseline=comparison.beats_reference,
+        importance=tuple(importance),
+        n_resamples=n_resamples,
+        seed=seed,
+    )
+    if signature.task == "regression":
+        return msgspec.structs.replace(report, residuals=summarise_residuals(truth.astype(np.float64), scores[:, 0]))
+    codes = truth.astype(np.int64)
+    classes, confusion = _by_class(signature.classes, codes, as_probability(signature.task, scores))
+    return msgspec.structs.replace(report, classes=signature.classes, per_class=classes, confusion=confusion)
+
+
+def as_probability(task: TaskType, scores: FloatArray) -> FloatArray:
+    """Return one column per class from a predictor's scores.
+
+    Examples
+    --------
+    >>> as_probability("binary", np.array([[0.2]]))
+    array([[0.8, 0.2]])
+    """
+    if task == "binary" and scores.shape[1] == 1:
+        return np.column_stack((1.0 - scores[:, 0], scores[:, 0]))
+    return scores
+
+
+def score_metric(task: TaskType, metric: str, truth: npt.NDArray[Any], scores: FloatArray) -> float:
+    """Compute one metric of a predictor's scores.
+
+    Examples
+    --------
+    >>> score_metric("regression", "mae", np.array([1.0, 3.0]), np.array([[2.0], [3.0]]))
+    0.5
+    """
+    return float(_metrics_of(task, truth, scores)(np.ones(truth.size))[metric])
+
+
+def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics:
+    if task == "regression":
+        values, predicted = truth.astype(np.float64), np.ascontiguousarray(scores[:, 0])
+        return lambda weights: regression_metrics(values, predicted, weights)
+    codes: IntArray = truth.astype(np.int64)
+    probability = as_probability(task, scores)
+    return lambda weights: classification_metrics(codes, probability, weights)
+
+
+def _compare(
+    primary: str, reference: str, values: tuple[float, float], replicates: tuple[FloatArray, FloatArray]
+) -> Comparison:
+    metric = METRICS[primary]
+    improvement = interval(metric.sign * (values[0] - values[1]), metric.sign * (replicates[0] - replicates[1]))
+    beats = improvement.low is not None and improvement.low > 0
+    if improvement.value is None or improvement.low is None or improvement.high is None:
+        sentence = f"{metric.title} is not defined on these rows, so the model cannot be said to beat the {reference}."
+    else:
+        verdict = "beats" if beats else "does not clearly beat"
+        sentence = (
+            f"The model {verdict} the {reference}: {metric.title} {values[0]:.4g} against {values[1]:.4g}, "
+            f"an improvement of {improvement.value:.4g} (95 % interval {improvement.low:.4g} to {improvement.high:.4g})."
+        )
+    return Comparison(
+        reference=reference,
+        difference=improvement.value,
+        low=improvement.low,
+        high=improvement.high,
+        beats_reference=beats,
+        sentence=sentence,
+    )
+
+
+def _by_class(
+    labels: tuple[Label, ...], codes: IntArray, probability: FloatArray
+) -> tuple[tuple[ClassReport, ...], Confusion]:
+    confusion = confusion_matrix(codes, predicted_codes(probability), probability.shape[1])
+    single = per_class(confusion)
+    reports = tuple(
+        ClassReport(
+            label=label,
+            n_rows=int(confusion[code].sum()),
+            precision=float(single.precision[code]),
+            recall=float(single.recall[code]),
+            f1=float(single.f1[code]),
+        )
+        for code, label in enumerate(labels)
+    )
+    matrix = tuple(tuple(int(cell) for cell in row) for row in confusion)
+    return reports, Confusion(labels=labels, matrix=matrix)

@@ -1,0 +1,38 @@
+"""Queries over evidence and lineage."""
+
+from __future__ import annotations
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from arkwright.governance.tables import EvidenceRow, LineageRow
+
+
+def evidence_of(session: Session, digest: str, kind: str = "") -> list[EvidenceRow]:
+    """Return the evidence that cites a bundle, oldest first."""
+    query = select(EvidenceRow).where(EvidenceRow.subject_digest == digest).order_by(EvidenceRow.id)
+    return list(session.scalars(query.where(EvidenceRow.kind == kind) if kind else query))
+
+
+def edge(session: Session, source: tuple[str, str], target: tuple[str, str]) -> LineageRow | None:
+    """Return an edge, or None."""
+    return session.scalar(
+        select(LineageRow).where(
+            LineageRow.from_entity_type == source[0],
+            LineageRow.from_id == source[1],
+            LineageRow.to_entity_type == target[0],
+            LineageRow.to_id == target[1],
+        )
+    )
+
+
+def edges_from(session: Session, node: tuple[str, str]) -> list[LineageRow]:
+    """Return the edges that leave a node."""
+    query = select(LineageRow).where(LineageRow.from_entity_type == node[0], LineageRow.from_id == node[1])
+    return list(session.scalars(query.order_by(LineageRow.id)))
+
+
+def edges_to(session: Session, node: tuple[str, str]) -> list[LineageRow]:
+    """Return the edges that reach a node."""
+    query = select(LineageRow).where(LineageRow.to_entity_type == node[0], LineageRow.to_id == node[1])
+    return list(session.scalars(query.order_by(LineageRow.id)))

@@ -1,0 +1,88 @@
+"""Answers that are the same everywhere: problems, and 202 for long work."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel
+from starlette.exceptions import HTTPException
+
+from arkwright.core.errors import ArkwrightError, Invalid, NotAuthenticated, NotFound, Unavailable
+from arkwright.kit.logging import get_logger
+from arkwright.kit.problems import CONTENT_TYPE, problem_document
+
+_log = get_logger(__name__)
+
+
+class Accepted(BaseModel):
+    """The answer to long work: where to look for it."""
+
+    job_id: str
+    status: str = "queued"
+
+
+def accepted(response: Response, job_id: str) -> None:
+    """Set the status and the ``Location`` of a job."""
+    response.status_code = 202
+    response.headers["Location"] = f"/v1/jobs/{job_id}"
+
+
+def install_problem_handlers(app: FastAPI) -> None:
+    """Answer every error of an application as a problem document."""
+
+    @app.exception_handler(ArkwrightError)
+    def _known(request: Request, error: ArkwrightError) -> JSONResponse:
+        return _respond(request, error)
+
+    @app.exception_handler(RequestValidationError)
+    def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:
+        fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors()]
+        first = fields[0] if fields else {"field": "body", "message": "cannot be read"}
+        return _respond(
+            request,
+            Invalid(
+                f"{first['field']}: {first['message']}.",
+                code="request.invalid",
+                errors=fields,
+                hint="See /docs for what this endpoint takes.",
+            ),
+        )
+
+    @app.exception_handler(HTTPException)
+    def _framework(request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == 404:
+            return _respond(request, NotFound(f"There is nothing at {request.url.path}.", hint="See /docs."))
+        problem = Invalid(str(error.detail), code=f"http.{error.status_code}")
+        answer = _respond(request, problem, status=error.status_code)
+        answer.headers.update(error.headers or {})
+        return answer
+
+    @app.exception_handler(Exception)
+    def _unexpected(request: Request, error: Exception) -> JSONResponse:
+        _log.error("request failed", path=request.url.path, exc_info=error)
+        problem = ArkwrightError(
+            "The platform failed on this request; it is a defect, not your mistake.",
+            hint="The log has the details under this request id.",
+        )
+        return _respond(request, problem)
+
+
+def _respond(request: Request, error: ArkwrightError, status: int | None = None) -> JSONResponse:
+    request_id: str = getattr(request.state, "request_id", "")
+    document: dict[str, Any] = problem_document(error, request_id)
+    if status is not None:
+        document["status"] = status
+    headers = {}
+    if isinstance(error, Unavailable):
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    if isinstance(error, NotAuthenticated):
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(document, status_code=document["status"], media_type=CONTENT_TYPE, headers=headers)
+
+
+def _field(location: tuple[int | str, ...]) -> str:
+    parts = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
+    return ".".join(str(part) for part in parts) or "body"

@@ -1,0 +1,5 @@
+"""The object store: immutable files, addressed by key, on any fsspec file system."""
+
+from arkwright.kit.objects.store import ObjectStore, WorkspaceObjects
+
+__all__ = ["ObjectStore", "WorkspaceObjects"]

@@ -1,0 +1,182 @@
+"""Typed settings, read once in each process's ``main`` and handed down.
+
+Order of precedence: arguments, ``ARKWRIGHT_*`` in the environment, ``.env``, ``arkwright.toml``, the defaults
+here. The ``ML_*`` names of older deployments are read as aliases.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from arkwright.core.errors import Invalid
+
+# A unix socket's path may hold 107 bytes on Linux and 103 on macOS; the longest name we add is "/mlflow.sock".
+_LONGEST_SOCKET_DIR = 90
+
+
+def _alias(name: str, *others: str) -> AliasChoices:
+    return AliasChoices(name, f"ARKWRIGHT_{name.upper()}", *others)
+
+
+class Settings(BaseSettings):
+    """Everything a process can be told from outside.
+
+    URLs left empty mean the embedded default below ``home``.
+    """
+
+    model_config = SettingsConfigDict(
+        env_file=".env",
+        toml_file="arkwright.toml",
+        extra="ignore",
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+    home: Path = Field(Path("arkwright-data"), validation_alias=_alias("home"), description="The data folder.")
+    env: str = Field("local", validation_alias=_alias("env", "ML_ENV"), description="Name of the environment.")
+    host: str = Field("127.0.0.1", validation_alias=_alias("host"), description="Address of the public port.")
+    port: int = Field(8585, ge=0, le=65535, validation_alias=_alias("port"), description="The public port.")
+    database_url: str = Field("", validation_alias=_alias("database_url"), description="Control-plane database.")
+    jobs_database_url: str = Field("", validation_alias=_alias("jobs_database_url"), description="Job engine's store.")
+    objects_url: str = Field("", validation_alias=_alias("objects_url"), description="Where datasets and bundles lie.")
+    tracking_url: str = Field(
+        "", validation_alias=_alias("tracking_url"), description="Your own MLflow server; empty: ours."
+    )
+    tracking_token: SecretStr = Field(
+        SecretStr(""), validation_alias=_alias("tracking_token"), description="Bearer token for your MLflow server."
+    )
+    mlflow_backend_url: str = Field(
+        "", validation_alias=_alias("mlflow_backend_url", "ML_MLFLOW_BACKEND_DSN"), description="Store of our MLflow."
+    )
+    mlflow_artifacts_url: str = Field(
+        "", validation_alias=_alias("mlflow_artifacts_url", "ML_MLFLOW_ARTIFACT_URI"), description="Its artifact root."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias=_alias("log_level"))
+    allowed_roots: list[Path] = Field(
+        default_factory=list,
+        validation_alias=_alias("allowed_roots"),
+        description="Folders from which a request may name a server-side path.",
+    )
+    max_upload_bytes: int = Field(5_000_000_000, ge=1, validation_alias=_alias("max_upload_bytes"))
+    predict_max_body_bytes: int = Field(8_000_000, ge=1, validation_alias=_alias("predict_max_body_bytes"))
+    predict_max_rows: int = Field(
+        10_000, ge=1, validation_alias=_alias("predict_max_rows", "ML_MAX_BATCH_SIZE"), description="Rows a request."
+    )
+    predict_max_in_flight: int = Field(256, ge=1, validation_alias=_alias("predict_max_in_flight"))
+    internal_token: SecretStr = Field(
+        SecretStr(""),
+        validation_alias=_alias("internal_token"),
+        description="Shared by the processes of one platform; made afresh by `arkwright up`.",
+    )
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, home: Path) -> Path:
+        return home.expanduser().resolve()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Put ``arkwright.toml`` below the environment."""
+        return (
+            init_settings,
+            env_settings,
+            dotenv_settings,
+            file_secret_settings,
+            TomlConfigSettingsSource(settings_cls),
+        )
+
+    def model_post_init(self, _context: Any, /) -> None:
+        """Fill the embedded defaults, which depend on ``home``."""
+        self.database_url = self.database_url or f"sqlite:///{self.home / 'arkwright.db'}"
+        self.jobs_database_url = self.jobs_database_url or (
+            f"sqlite:///{self.home / 'jobs.db'}" if self.database_url.startswith("sqlite") else self.database_url
+        )
+        self.objects_url = self.objects_url or f"file://{self.home / 'objects'}"
+        self.mlflow_backend_url = self.mlflow_backend_url or f"sqlite:///{self.home / 'mlflow.db'}"
+        self.mlflow_artifacts_url = self.mlflow_artifacts_url or str(self.home / "mlflow-artifacts")
+
+    @property
+    def socket_dir(self) -> Path:
+        """Folder of the unix sockets: below home, or below the temp folder where home's path is too long."""
+        inside = self.home / "run"
+        if len(os.fsencode(inside)) <= _LONGEST_SOCKET_DIR:
+            return inside
+        key = hashlib.sha256(os.fsencode(self.home)).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"arkwright-{os.getuid()}-{key}"
+
+    @property
+    def server_socket(self) -> Path:
+        """Where the control plane listens."""
+        return self.socket_dir / "server.sock"
+
+    @property
+    def mlflow_socket(self) -> Path:
+        """Where the tracking server listens."""
+        return self.socket_dir / "mlflow.sock"
+
+    def child_environment(self) -> dict[str, str]:
+        """Return the environment that gives a child process these same settings."""
+        values: dict[str, str] = {}
+        for name in type(self).model_fields:
+            value = getattr(self, name)
+            if isinstance(value, SecretStr):
+                value = value.get_secret_value()
+            if isinstance(value, list):
+                value = "[" + ",".join(f'"{item}"' for item in value) + "]"
+            values[f"ARKWRIGHT_{name.upper()}"] = str(value)
+        return values
+
+    def redacted(self) -> dict[str, str]:
+        """Return the effective settings as text, secrets and passwords in URLs hidden."""
+        return {name: _hide(getattr(self, name)) for name in type(self).model_fields}
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings of this process; ``None`` overrides are as if not given.
+
+    Raises
+    ------
+    Invalid
+        If a value cannot be used; the message names the setting, never its value.
+    """
+    given = {name: value for name, value in overrides.items() if value is not None}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "settings"
+        variable = name if name.isupper() else f"ARKWRIGHT_{name.upper()}"
+        raise Invalid(
+            f"The setting {variable} cannot be used: {first['msg']}.",
+            code="settings.invalid",
+            hint="Correct it in the environment, in .env or in arkwright.toml; `arkwright doctor` lists all settings.",
+        ) from None
+
+
+def _hide(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(set)" if value.get_secret_value() else "(not set)"
+    text = str(value)
+    scheme, found, rest = text.partition("://")
+    if found and "@" in rest:
+        return f"{scheme}://***@{rest.rpartition('@')[2]}"
+    return text
