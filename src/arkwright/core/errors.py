@@ -13,7 +13,7 @@
     ├── Unavailable           503  exit 7   try again later; ``retry_after_seconds`` says when
     └── AdapterError          502  exit 8   an external system failed
 
-One handler (``kit.problems``) turns them into ``application/problem+json``; the SDK raises the
+One handler (``kit.http``) turns them into ``application/problem+json``; the SDK raises the
 same class back from the wire; the CLI prints title, detail and hint and exits with ``exit_code``.
 """
 

@@ -7,6 +7,7 @@ ignored here, and kept where the column stays text.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -41,6 +42,9 @@ MISSING_WORDS = ("NA", "N/A", "n/a", "na", "#N/A", "NaN", "nan", "NAN", "null", 
 TRUE_WORDS = ("true", "yes", "y", "t", "on", "1")
 FALSE_WORDS = ("false", "no", "n", "f", "off", "0")
 
+# One list, so that Python and Arrow agree on what surrounds a cell.
+WHITE_SPACE = " \t\r\n\f\v\x1c\x1d\x1e\x1f\x85\xa0\u2000\u2001\u2002\u2003\u2009\u202f\u3000\ufeff"
+
 _INTEGER = re.compile(r"[+-]?[0-9]+")
 _INTEGRAL = re.compile(r"[+-]?[0-9]+\.0*")
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
@@ -60,7 +64,7 @@ def lexeme_of(text: str) -> Lexeme:
     >>> [lexeme_of(text).name for text in ("42", "007", "1e3", " ", "Yes", "2026-01-31", "NA")]
     ['INTEGER', 'PADDED_INTEGER', 'NUMBER', 'BLANK', 'YES_NO', 'TIME', 'MISSING_WORD']
     """
-    cell = text.strip()
+    cell = text.strip(WHITE_SPACE)
     if not cell:
         return Lexeme.BLANK
     if cell in MISSING_WORDS:
@@ -77,23 +81,26 @@ def lexeme_of(text: str) -> Lexeme:
 
 
 def _numeric_lexeme(cell: str) -> Lexeme:
-    if cell in ("0", "1"):
-        return Lexeme.ZERO_ONE
     if _INTEGER.fullmatch(cell):
-        digits = cell.lstrip("+-")
-        if len(digits) > 1 and digits[0] == "0":
-            return Lexeme.PADDED_INTEGER
-        return Lexeme.INTEGER if len(digits) < 19 or int(cell) in _INT64 else Lexeme.HUGE_INTEGER
-    if _NUMBER.fullmatch(cell):
-        if not np.isfinite(float(cell)):
+        return _integer_lexeme(cell)
+    if _NUMBER.fullmatch(cell) or _INFINITE.fullmatch(cell):
+        if not math.isfinite(float(cell)):
             return Lexeme.INFINITE
         return Lexeme.INTEGRAL if _INTEGRAL.fullmatch(cell) else Lexeme.NUMBER
-    if _INFINITE.fullmatch(cell):
-        return Lexeme.INFINITE
     moment = parse_time(cell)
     if moment is None:
         return Lexeme.WORD
     return Lexeme.ZONED_TIME if moment.tzinfo is not None else Lexeme.TIME
+
+
+def _integer_lexeme(cell: str) -> Lexeme:
+    if cell in ("0", "1"):
+        return Lexeme.ZERO_ONE
+    digits = cell.lstrip("+-")
+    if len(digits) > 1 and digits[0] == "0":
+        return Lexeme.PADDED_INTEGER
+    fits = len(digits) < 19 or (len(digits) == 19 and int(cell) in _INT64)
+    return Lexeme.INTEGER if fits else Lexeme.HUGE_INTEGER
 
 
 def parse_time(cell: str) -> datetime | None:
@@ -159,7 +166,8 @@ def classify(cells: pa.Array, na_values: Collection[str] | None) -> np.ndarray:
 
 def is_missing_text(text: str, na_values: Collection[str] | None) -> bool:
     """Tell whether a cell is missing in every column, whatever its type."""
-    return not text.strip() or (na_values is not None and (text in na_values or text.strip() in na_values))
+    cell = text.strip(WHITE_SPACE)
+    return not cell or (na_values is not None and (text in na_values or cell in na_values))
 
 
 def _lexeme(text: str, na_values: Collection[str] | None) -> Lexeme:
@@ -194,8 +202,7 @@ def _classify_numbers(cells: pa.Array, na_values: Collection[str] | None) -> np.
         kinds[_mask(pc.match_substring_regex(numbers, r"^[+-]?0[0-9]+$"))] = Lexeme.PADDED_INTEGER
         lengthy = whole & (np.abs(values.fill_null(0.0).to_numpy(zero_copy_only=False)) >= 1e18)
         for index in np.flatnonzero(lengthy & (kinds != Lexeme.PADDED_INTEGER)):
-            if int(cells[int(index)].as_py()) not in _INT64:
-                kinds[index] = Lexeme.HUGE_INTEGER
+            kinds[index] = lexeme_of(cells[int(index)].as_py())
     kinds[empty.to_numpy(zero_copy_only=False)] = Lexeme.BLANK
     kinds[cells.is_null().to_numpy(zero_copy_only=False)] = Lexeme.ABSENT
     return kinds

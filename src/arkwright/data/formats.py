@@ -14,7 +14,7 @@ from arkwright.core.errors import Invalid
 
 Format = Literal["csv", "parquet", "jsonl"]
 
-HEAD_BYTES = 65_536
+HEAD_BYTES = 1 << 20
 GZIP_MAGIC = b"\x1f\x8b"
 PARQUET_MAGIC = b"PAR1"
 
@@ -67,21 +67,17 @@ def format_of_name(filename: str) -> Format | None:
     return _EXTENSIONS.get(PurePosixPath(name).suffix)
 
 
-def recognise_format(
-    head: bytes, *, filename: str = "", declared: str | None = None, encoding: str | None = None
-) -> Format:
-    """Tell the format of a file from its first bytes, after decompression.
+def recognise_format(head: bytes, *, filename: str = "", declared: str | None = None) -> Format:
+    """Tell the format of a file from its first bytes.
 
     Parameters
     ----------
     head
-        The first bytes of the content, ``HEAD_BYTES`` of them where there are so many.
+        The first bytes of the content after decompression and re-encoding, ``HEAD_BYTES`` where there are so many.
     filename
         The file's name; may be empty.
     declared
         What the caller says it is: ``csv``, ``parquet`` or ``jsonl``.
-    encoding
-        The text encoding the caller declared; None means UTF-8.
 
     Raises
     ------
@@ -102,13 +98,11 @@ def recognise_format(
             code="dataset.empty_file",
             hint="Check that the export finished, then send a file with a header and at least one row.",
         )
-    _refuse_imposters(label, head, text, encoding)
+    _refuse_imposters(label, head, text)
     expected = cast("Format | None", declared) or format_of_name(filename)
     found = _format_of_content(head, text)
     if expected is None:
         return found
-    if found != expected and "utf" not in (encoding or "utf"):
-        return expected
     if found != expected:
         said = "declared as" if declared else "named like"
         raise Invalid(
@@ -131,7 +125,7 @@ def _describe(found: Format, expected: Format) -> str:
     return {"parquet": "Parquet", "jsonl": "JSON"}[found]
 
 
-def _refuse_imposters(label: str, head: bytes, text: bytes, encoding: str | None) -> None:
+def _refuse_imposters(label: str, head: bytes, text: bytes) -> None:
     if _HTML.match(text):
         raise Invalid(
             f"{label} is an HTML page, not a table.",
@@ -149,17 +143,16 @@ def _refuse_imposters(label: str, head: bytes, text: bytes, encoding: str | None
                 code="dataset.is_excel" if excel or "Excel" in what else "dataset.is_binary",
                 hint="Open it in a spreadsheet and save the sheet as CSV UTF-8." if excel else hint,
             )
-    if encoding is None:
-        for bom, name in _BOMS:
-            if head.startswith(bom):
-                raise Invalid(
-                    f"{label} is {name.upper()} text, not UTF-8 (its first bytes are a byte-order mark).",
-                    code="dataset.encoding",
-                    hint=f"Pass encoding={name} (CLI: --encoding {name}), or save it as UTF-8.",
-                )
-        if b"\x00" in head and not head.startswith(PARQUET_MAGIC):
+    for bom, name in _BOMS:
+        if head.startswith(bom):
             raise Invalid(
-                f"{label} is binary: byte {head.index(0)} is a NUL.",
-                code="dataset.is_binary",
-                hint="Send CSV, Parquet or JSON lines, plain or compressed with gzip.",
+                f"{label} is {name.upper()} text, not UTF-8 (its first bytes are a byte-order mark).",
+                code="dataset.encoding",
+                hint=f"Pass encoding={name} (CLI: --encoding {name}), or save it as UTF-8.",
             )
+    if b"\x00" in head and not head.startswith(PARQUET_MAGIC):
+        raise Invalid(
+            f"{label} is binary: byte {head.index(0)} is a NUL.",
+            code="dataset.is_binary",
+            hint="Send CSV, Parquet or JSON lines, plain or compressed with gzip.",
+        )

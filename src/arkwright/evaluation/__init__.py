@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from arkwright.evaluation.intervals import Interval, bootstrap
     from arkwright.evaluation.metric import METRICS, MetricInfo
     from arkwright.evaluation.regression import regression_metrics
-    from arkwright.evaluation.report import EvaluationReport, PRIMARY_METRIC, as_probability, evaluate, score_metric
+    from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, as_probability, evaluate, score_metric
 
 _HOMES = {
     "EvaluationReport": "report",
@@ -36,12 +36,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "METRICS",
+    "PRIMARY_METRIC",
     "EvaluationReport",
     "FeatureImportance",
     "Interval",
-    "METRICS",
     "MetricInfo",
-    "PRIMARY_METRIC",
     "as_probability",
     "bootstrap",
     "classification_metrics",

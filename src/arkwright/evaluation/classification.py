@@ -60,6 +60,32 @@ def accuracy(truth: IntArray, predicted: IntArray, weights: npt.NDArray[Any] | N
 
 
 @dataclass(frozen=True, slots=True)
+class ClassCounts:
+    """Rows of each class: called correctly, in truth, and called so; each of shape ``(..., n_classes)``."""
+
+    hits: FloatArray
+    actual: FloatArray
+    called: FloatArray
+
+
+def class_counts(
+    truth: IntArray, predicted: IntArray, n_classes: int, weights: npt.NDArray[Any] | None = None
+) -> ClassCounts:
+    """Count what precision and recall need, without the whole confusion matrix.
+
+    Examples
+    --------
+    >>> class_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2).called
+    array([2., 1.])
+    """
+    weight = row_weights(truth.size, weights)
+    codes = np.arange(n_classes)
+    actual = (truth[:, None] == codes).astype(np.float64)
+    called = (predicted[:, None] == codes).astype(np.float64)
+    return ClassCounts(hits=weight @ (actual * called), actual=weight @ actual, called=weight @ called)
+
+
+@dataclass(frozen=True, slots=True)
 class PrecisionRecallF1:
     """Per class or averaged; each array ends in the class axis, or has none when averaged.
 
@@ -72,39 +98,32 @@ class PrecisionRecallF1:
     f1: FloatArray
 
 
-def per_class(confusion: FloatArray) -> PrecisionRecallF1:
-    """Return precision, recall and F1 of each class from a confusion matrix.
+def per_class(counts: ClassCounts) -> PrecisionRecallF1:
+    """Return precision, recall and F1 of each class.
 
     Examples
     --------
-    >>> per_class(np.array([[1.0, 0.0], [1.0, 1.0]])).recall
+    >>> per_class(class_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)).recall
     array([1. , 0.5])
     """
-    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
-    actual = confusion.sum(axis=-1)
-    called = confusion.sum(axis=-2)
     return PrecisionRecallF1(
-        precision=ratio(hits, called, empty=0.0),
-        recall=ratio(hits, actual, empty=0.0),
-        f1=ratio(2.0 * hits, actual + called, empty=0.0),
+        precision=ratio(counts.hits, counts.called, empty=0.0),
+        recall=ratio(counts.hits, counts.actual, empty=0.0),
+        f1=ratio(2.0 * counts.hits, counts.actual + counts.called, empty=0.0),
     )
 
 
-def averaged(confusion: FloatArray, average: Average) -> PrecisionRecallF1:
+def averaged(counts: ClassCounts, average: Average) -> PrecisionRecallF1:
     """Return precision, recall and F1 averaged over classes.
 
     ``macro`` is the plain mean over the classes that have rows or were predicted, ``weighted`` the mean
     weighted by the rows of each class, ``micro`` the pooled count (which equals accuracy).
     """
     if average == "micro":
-        hits = np.trace(confusion, axis1=-2, axis2=-1)
-        value = ratio(hits, confusion.sum(axis=(-2, -1)), empty=np.nan)
+        value = ratio(counts.hits.sum(axis=-1), counts.actual.sum(axis=-1), empty=np.nan)
         return PrecisionRecallF1(value, value, value)
-    single = per_class(confusion)
-    if average == "weighted":
-        share = confusion.sum(axis=-1)
-    else:
-        share = ((confusion.sum(axis=-1) + confusion.sum(axis=-2)) > 0).astype(np.float64)
+    single = per_class(counts)
+    share = counts.actual if average == "weighted" else ((counts.actual + counts.called) > 0).astype(np.float64)
     total = share.sum(axis=-1)
     return PrecisionRecallF1(
         *(
@@ -114,74 +133,73 @@ def averaged(confusion: FloatArray, average: Average) -> PrecisionRecallF1:
     )
 
 
-def _tied_masses(
-    positive: npt.NDArray[np.bool_], score: FloatArray, weight: FloatArray
-) -> tuple[FloatArray, FloatArray]:
-    """Return the positive and negative weight at each distinct score, scores descending."""
-    order = np.argsort(-score, kind="stable")
-    ordered = score[order]
-    starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
-    weight = weight[..., order]
-    total = np.add.reduceat(weight, starts, axis=-1)
-    hits = np.add.reduceat(weight * positive[order], starts, axis=-1)
-    return hits, total - hits
+@dataclass(frozen=True, slots=True)
+class Areas:
+    """The areas under the ROC and the precision-recall curve, each of shape ``(...)``."""
+
+    roc: FloatArray
+    precision_recall: FloatArray
 
 
-def roc_auc(positive: npt.NDArray[np.bool_], score: FloatArray, weights: npt.NDArray[Any] | None = None) -> FloatArray:
-    """Return the area under the ROC curve; ties count half.
+def areas(positive: npt.NDArray[np.bool_], score: FloatArray, weights: npt.NDArray[Any] | None = None) -> Areas:
+    """Return both areas from one sort.
 
-    It is the probability that a random positive row scores higher than a random negative one; NaN where
-    one of the two classes is absent (scikit-learn warns and answers NaN).
+    **ROC**: the probability that a random positive row scores higher than a random negative one, ties
+    counting half; NaN where one of the two classes is absent (scikit-learn warns and answers NaN).
+    **Precision-recall**: average precision, the sum over thresholds of precision times the gain in recall,
+    without interpolation; NaN where no row is positive.
 
     Examples
     --------
-    >>> float(roc_auc(np.array([False, True, True]), np.array([0.1, 0.1, 0.9])))
-    0.75
+    >>> areas(np.array([False, True, True]), np.array([0.1, 0.1, 0.9])).roc
+    array(0.75)
     """
     weight = row_weights(score.size, weights)
-    hits, misses = _tied_masses(positive, score, weight)
-    above = np.cumsum(hits, axis=-1) - 0.5 * hits
-    pairs = hits.sum(axis=-1) * misses.sum(axis=-1)
-    return ratio((misses * above).sum(axis=-1), pairs, empty=np.nan)
-
-
-def pr_auc(positive: npt.NDArray[np.bool_], score: FloatArray, weights: npt.NDArray[Any] | None = None) -> FloatArray:
-    """Return the area under the precision-recall curve as average precision.
-
-    The sum over thresholds of precision times the gain in recall, without interpolation; NaN where no row
-    is positive.
-    """
-    weight = row_weights(score.size, weights)
-    hits, misses = _tied_masses(positive, score, weight)
+    order = np.argsort(-score, kind="stable")
+    ordered = score[order]
+    if not np.array_equal(order, np.arange(order.size)):
+        weight = weight[..., order]
+    new_score = np.concatenate(([True], ordered[1:] != ordered[:-1]))
+    hits = weight * positive[order]
+    misses = weight - hits
+    if not new_score.all():
+        starts = np.flatnonzero(new_score)
+        hits, misses = np.add.reduceat(hits, starts, axis=-1), np.add.reduceat(misses, starts, axis=-1)
     found = np.cumsum(hits, axis=-1)
-    precision = ratio(found, found + np.cumsum(misses, axis=-1), empty=0.0)
-    return ratio((precision * hits).sum(axis=-1), hits.sum(axis=-1), empty=np.nan)
+    n_positive, n_negative = found[..., -1].copy(), misses.sum(axis=-1)
+    above = np.einsum("...i,...i->...", misses, found) - 0.5 * np.einsum("...i,...i->...", misses, hits)
+    called = np.cumsum(misses, axis=-1)
+    called += found
+    precision = np.divide(found, called, out=found, where=called > 0)
+    return Areas(
+        roc=ratio(above, n_positive * n_negative, empty=np.nan),
+        precision_recall=ratio(np.einsum("...i,...i->...", precision, hits), n_positive, empty=np.nan),
+    )
 
 
-def one_vs_rest(
-    metric: Literal["roc_auc", "pr_auc"],
-    truth: IntArray,
-    probability: FloatArray,
-    weights: npt.NDArray[Any] | None = None,
-    *,
-    average: Literal["macro", "weighted"] = "macro",
-) -> FloatArray:
-    """Average an area over the classes, each against all others.
+def one_vs_rest(truth: IntArray, probability: FloatArray, weights: npt.NDArray[Any] | None = None) -> Areas:
+    """Return the areas of each class against all others; the last axis is the classes.
 
-    A class with no rows has no area and is left out of the mean (scikit-learn refuses to answer).
+    A class with no rows has no area: NaN, which :func:`mean_area` leaves out (scikit-learn refuses to answer).
     """
     weight = row_weights(truth.size, weights)
-    area = roc_auc if metric == "roc_auc" else pr_auc
-    values, shares = [], []
-    for code in range(probability.shape[1]):
-        positive = truth == code
-        values.append(area(positive, probability[:, code], weight))
-        shares.append(weight @ positive.astype(np.float64))
-    stacked, share = np.stack(values, axis=-1), np.stack(shares, axis=-1)
-    if average == "macro":
-        share = np.ones_like(share)
-    share = np.where(np.isnan(stacked), 0.0, share)
-    return ratio((np.nan_to_num(stacked) * share).sum(axis=-1), share.sum(axis=-1), empty=np.nan)
+    found = [areas(truth == code, probability[:, code], weight) for code in range(probability.shape[1])]
+    return Areas(
+        roc=np.stack([item.roc for item in found], axis=-1),
+        precision_recall=np.stack([item.precision_recall for item in found], axis=-1),
+    )
+
+
+def mean_area(by_class: FloatArray, share: FloatArray | None = None) -> FloatArray:
+    """Average areas over the classes that have one, optionally weighted by class size.
+
+    Examples
+    --------
+    >>> mean_area(np.array([1.0, np.nan, 0.5]))
+    array(0.75)
+    """
+    weight = np.where(np.isnan(by_class), 0.0, 1.0 if share is None else share)
+    return ratio((np.nan_to_num(by_class) * weight).sum(axis=-1), weight.sum(axis=-1), empty=np.nan)
 
 
 def log_loss(truth: IntArray, probability: FloatArray, weights: npt.NDArray[Any] | None = None) -> FloatArray:
@@ -214,24 +232,25 @@ def classification_metrics(
     n_classes = probability.shape[1]
     weight = row_weights(truth.size, weights)
     predicted = predicted_codes(probability)
-    confusion = confusion_matrix(truth, predicted, n_classes, weight)
-    values: dict[str, FloatArray] = {"accuracy": accuracy(truth, predicted, weight)}
+    counts = class_counts(truth, predicted, n_classes, weight)
+    values: dict[str, FloatArray] = {}
     if n_classes == 2:
-        score, positive = probability[:, 1], truth == 1
-        single = per_class(confusion)
-        values["roc_auc"] = roc_auc(positive, score, weight)
-        values["pr_auc"] = pr_auc(positive, score, weight)
+        area, single = areas(truth == 1, probability[:, 1], weight), per_class(counts)
+        values["roc_auc"] = area.roc
+        values["pr_auc"] = area.precision_recall
         values["precision"] = single.precision[..., 1]
         values["recall"] = single.recall[..., 1]
         values["f1"] = single.f1[..., 1]
     else:
-        values["roc_auc_ovr"] = one_vs_rest("roc_auc", truth, probability, weight)
-        values["roc_auc_ovr_weighted"] = one_vs_rest("roc_auc", truth, probability, weight, average="weighted")
-        values["pr_auc_ovr"] = one_vs_rest("pr_auc", truth, probability, weight)
+        area = one_vs_rest(truth, probability, weight)
+        values["roc_auc_ovr"] = mean_area(area.roc)
+        values["roc_auc_ovr_weighted"] = mean_area(area.roc, counts.actual)
+        values["pr_auc_ovr"] = mean_area(area.precision_recall)
+    values["accuracy"] = accuracy(truth, predicted, weight)
     values["log_loss"] = log_loss(truth, probability, weight)
     averages: tuple[Average, ...] = ("macro", "micro", "weighted")
     for average in averages:
-        mean = averaged(confusion, average)
+        mean = averaged(counts, average)
         values[f"precision_{average}"] = mean.precision
         values[f"recall_{average}"] = mean.recall
         values[f"f1_{average}"] = mean.f1

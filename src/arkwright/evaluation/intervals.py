@@ -10,8 +10,8 @@ Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 6 and 13
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,7 +24,8 @@ _BLOCK_CELLS = 2_000_000
 _MAX_CELLS = 200_000_000
 _MIN_RESAMPLES = 200
 
-ReplicateMetrics = Callable[[FloatArray], Mapping[str, FloatArray]]
+Key = TypeVar("Key", bound=Hashable)
+ReplicateMetrics = Callable[[FloatArray], Mapping[Key, FloatArray]]
 
 
 class Interval(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,8 +82,8 @@ def bootstrap_weights(
 
 
 def bootstrap(
-    metrics: ReplicateMetrics, n_rows: int, *, seed: int, n_resamples: int, strata: IntArray | None = None
-) -> dict[str, FloatArray]:
+    metrics: ReplicateMetrics[Key], n_rows: int, *, seed: int, n_resamples: int, strata: IntArray | None = None
+) -> dict[Key, FloatArray]:
     """Compute the metrics on every resample.
 
     Parameters
@@ -95,7 +96,7 @@ def bootstrap(
     dict
         Each metric's ``n_resamples`` replicates.
     """
-    blocks: dict[str, list[FloatArray]] = {}
+    blocks: dict[Key, list[FloatArray]] = {}
     for weights in bootstrap_weights(n_rows, n_resamples, seed=seed, strata=strata):
         for name, values in metrics(weights).items():
             blocks.setdefault(name, []).append(np.asarray(values, dtype=np.float64))
@@ -107,8 +108,8 @@ def percentile_interval(replicates: FloatArray, level: float = LEVEL) -> tuple[f
 
     Examples
     --------
-    >>> percentile_interval(np.arange(101.0))
-    (2.5, 97.5)
+    >>> percentile_interval(np.arange(1001.0), level=0.5)
+    (250.0, 750.0)
     """
     finite = replicates[np.isfinite(replicates)]
     if finite.size == 0:

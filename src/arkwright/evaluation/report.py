@@ -18,6 +18,7 @@ import numpy.typing as npt
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.evaluation.classification import (
+    class_counts,
     classification_metrics,
     confusion_matrix,
     per_class,
@@ -56,25 +57,26 @@ class Confusion(msgspec.Struct, frozen=True, kw_only=True):
     matrix: tuple[tuple[int, ...], ...]
 
 
-class Comparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Model against reference on the primary metric.
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """Whether the model beats the reference on the primary metric, and how that was decided.
 
-    ``difference`` is the improvement: positive is better whatever the metric's direction.
+    ``difference`` is the improvement, positive where the model is better whatever the metric's direction;
+    ``low`` and ``high`` are its 95 % interval. ``detail`` says it in a sentence.
     """
 
+    met: bool
+    detail: str
     reference: str
     difference: float | None
     low: float | None
     high: float | None
-    beats_reference: bool
-    sentence: str
 
 
 class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the holdout says about a model.
 
-    ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline``
-    repeats ``comparison.beats_reference`` where gates look for it.
+    ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline`` is
+    what a gate asks for.
     """
 
     task: TaskType
@@ -84,8 +86,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     direction: str
     metrics: dict[str, Interval]
     reference: dict[str, Interval]
-    comparison: Comparison
-    beats_baseline: bool
+    beats_baseline: Verdict
     classes: tuple[Label, ...] = ()
     per_class: tuple[ClassReport, ...] = ()
     confusion: Confusion | None = None
@@ -142,9 +143,21 @@ def evaluate(
         message = f"{primary!r} is not a metric of a {signature.task} task: {', '.join(value)}"
         raise ValueError(message)
 
-    replicates = bootstrap(model, truth.size, seed=seed, n_resamples=n_resamples, strata=strata)
-    reference_replicates = bootstrap(trivial, truth.size, seed=seed, n_resamples=n_resamples, strata=strata)
-    comparison = _compare(
+    # One pass for both, on the same resamples: that is what makes the comparison a paired one.
+    paired = bootstrap(
+        lambda weights: {
+            (who, name): numbers
+            for who, of in (("model", model), ("trivial", trivial))
+            for name, numbers in of(weights).items()
+        },
+        truth.size,
+        seed=seed,
+        n_resamples=n_resamples,
+        strata=strata,
+    )
+    replicates = {name: paired["model", name] for name in value}
+    reference_replicates = {name: paired["trivial", name] for name in value}
+    verdict = _compare(
         primary,
         "mean" if signature.task == "regression" else "majority class",
         (float(value[primary]), float(reference_value[primary])),
@@ -158,8 +171,7 @@ def evaluate(
         direction=METRICS[primary].direction,
         metrics={name: interval(number, replicates[name]) for name, number in value.items()},
         reference={name: interval(number, reference_replicates[name]) for name, number in reference_value.items()},
-        comparison=comparison,
-        beats_baseline=comparison.beats_reference,
+        beats_baseline=verdict,
         importance=tuple(importance),
         n_resamples=n_resamples,
         seed=seed,
@@ -195,7 +207,7 @@ def score_metric(task: TaskType, metric: str, truth: npt.NDArray[Any], scores: F
     return float(_metrics_of(task, truth, scores)(np.ones(truth.size))[metric])
 
 
-def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics:
+def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics[str]:
     if task == "regression":
         values, predicted = truth.astype(np.float64), np.ascontiguousarray(scores[:, 0])
         return lambda weights: regression_metrics(values, predicted, weights)
@@ -206,25 +218,26 @@ def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> 
 
 def _compare(
     primary: str, reference: str, values: tuple[float, float], replicates: tuple[FloatArray, FloatArray]
-) -> Comparison:
+) -> Verdict:
     metric = METRICS[primary]
     improvement = interval(metric.sign * (values[0] - values[1]), metric.sign * (replicates[0] - replicates[1]))
     beats = improvement.low is not None and improvement.low > 0
     if improvement.value is None or improvement.low is None or improvement.high is None:
         sentence = f"{metric.title} is not defined on these rows, so the model cannot be said to beat the {reference}."
     else:
-        verdict = "beats" if beats else "does not clearly beat"
+        outcome = "beats" if beats else "does not clearly beat"
         sentence = (
-            f"The model {verdict} the {reference}: {metric.title} {values[0]:.4g} against {values[1]:.4g}, "
-            f"an improvement of {improvement.value:.4g} (95 % interval {improvement.low:.4g} to {improvement.high:.4g})."
+            f"The model {outcome} the {reference}: {metric.title} {values[0]:.4g} against {values[1]:.4g}, "
+            f"an improvement of {improvement.value:.4g} "
+            f"(95 % interval {improvement.low:.4g} to {improvement.high:.4g})."
         )
-    return Comparison(
+    return Verdict(
+        met=beats,
+        detail=sentence,
         reference=reference,
         difference=improvement.value,
         low=improvement.low,
         high=improvement.high,
-        beats_reference=beats,
-        sentence=sentence,
     )
 
 
@@ -232,7 +245,7 @@ def _by_class(
     labels: tuple[Label, ...], codes: IntArray, probability: FloatArray
 ) -> tuple[tuple[ClassReport, ...], Confusion]:
     confusion = confusion_matrix(codes, predicted_codes(probability), probability.shape[1])
-    single = per_class(confusion)
+    single = per_class(class_counts(codes, predicted_codes(probability), probability.shape[1]))
     reports = tuple(
         ClassReport(
             label=label,

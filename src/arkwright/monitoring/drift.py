@@ -18,8 +18,10 @@ small for changes nobody needs to act on.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -155,8 +157,9 @@ def compare_feature(
         test = kolmogorov_smirnov(baseline.quantiles, n_present, present)
         outside = (present < baseline.minimum) | (present > baseline.maximum)
         unexpected = float(outside.mean()) if present.size else 0.0
-        mean = float(present.mean()) if present.size else None
-        return _result(feature, baseline, table, test, len(numbers), n_features, unexpected, mean)
+        with np.errstate(over="ignore"):
+            mean = float(present.mean()) if present.size else math.nan
+        return _result(feature, baseline, table, test, len(numbers), n_features, unexpected, mean if math.isfinite(mean) else None)
     table = categorical_cells(baseline, n_reference, values.tolist())
     test = chi_square(table.reference_counts, table.current_counts)
     return _result(feature, baseline, table, test, len(values), n_features, table.unseen_share, None)
@@ -297,5 +300,5 @@ def _shares_of(table: CellCounts, n_reference: float, n_current: float) -> tuple
 def _bin_labels(edges: tuple[float, ...]) -> list[str]:
     if not edges:
         return ["all values"]
-    inner = [f"{low:.4g} to {high:.4g}" for low, high in zip(edges, edges[1:], strict=False)]
+    inner = [f"{low:.4g} to {high:.4g}" for low, high in pairwise(edges)]
     return [f"<= {edges[0]:.4g}", *inner, f"> {edges[-1]:.4g}"]

@@ -144,7 +144,9 @@ def drift_report(
         compare_feature(name, feature, baseline.n_rows, columns[name], n_features=n_compared)
         for name, feature in baseline.features.items()
     ]
-    prediction = compare_feature(PREDICTION, baseline.prediction, baseline.n_rows, predictions, n_features=n_compared)
+    prediction = compare_feature(
+        PREDICTION, baseline.prediction, _n_holdout(baseline), predictions, n_features=n_compared
+    )
     adjusted = holm([result.p_value for result in [*results, prediction]])
     *results, prediction = [
         msgspec.structs.replace(result, p_value_adjusted=p_value)
@@ -222,6 +224,17 @@ def _counts(significant: int, moderate: int) -> str:
 
 def _highest(levels: Sequence[Level]) -> Level:
     return max(levels, key=_SEVERITY_OF_LEVEL.__getitem__, default="none")
+
+
+def _n_holdout(baseline: Baseline) -> int:
+    """Return how many rows the prediction's baseline surely rests on: a holdout smaller than the training data.
+
+    A numeric baseline keeps no more quantiles than it had rows. A categorical one keeps no trace of its size; a fifth
+    is the usual share of a holdout. Too low a number only makes the noise bound more careful.
+    """
+    if isinstance(baseline.prediction, NumericBaseline):
+        return min(baseline.n_rows, len(baseline.prediction.quantiles))
+    return max(1, baseline.n_rows // 5)
 
 
 def _confidence(baseline: Baseline, predictions: Values) -> Confidence | None:

@@ -69,10 +69,8 @@ class Schedule:
     def on(self, day: date) -> bool:
         """Tell whether the schedule fires at some time of a day."""
         in_days, in_weekdays = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        if self.any_day or self.any_weekday:
-            matches = in_days and in_weekdays
-        else:
-            matches = in_days or in_weekdays
+        both = self.any_day or self.any_weekday
+        matches = (in_days and in_weekdays) if both else (in_days or in_weekdays)
         return day.month in self.months and matches
 
     def last(self, now: datetime) -> datetime:

@@ -3,9 +3,20 @@
 SQLite (WAL) and PostgreSQL. Rooms use the ORM only; the scoping is applied here and nowhere else.
 """
 
-from arkwright.kit.db.database import Database
+from arkwright.kit.db.database import BoundDatabase, Database, Units
 from arkwright.kit.db.outbox_table import OutboxRow
 from arkwright.kit.db.tables import GLOBAL_TABLES, Json, Scoped, Table, UtcDateTime
 from arkwright.kit.db.unit import UnitOfWork
 
-__all__ = ["GLOBAL_TABLES", "Database", "Json", "OutboxRow", "Scoped", "Table", "UnitOfWork", "UtcDateTime"]
+__all__ = [
+    "GLOBAL_TABLES",
+    "BoundDatabase",
+    "Database",
+    "Json",
+    "OutboxRow",
+    "Scoped",
+    "Table",
+    "UnitOfWork",
+    "Units",
+    "UtcDateTime",
+]

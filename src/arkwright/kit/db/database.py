@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from alembic import command
 from alembic.config import Config
@@ -22,6 +23,21 @@ from arkwright.kit.db.unit import UnitOfWork
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _NO_WORKSPACE = Context(actor=SYSTEM, workspace_id="")
+
+
+class Units(Protocol):
+    """Something that opens units of work in one workspace: for work that spans several commits.
+
+    A job's run is one, and so is a :class:`BoundDatabase`.
+    """
+
+    def read(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a unit of work that only reads."""
+        ...
+
+    def write(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a unit of work that commits."""
+        ...
 
 
 class Database:
@@ -66,6 +82,10 @@ class Database:
             yield unit
             session.commit()
         unit.committed()
+
+    def bound(self, context: Context) -> BoundDatabase:
+        """Return the database as one actor in one workspace sees it, for work in several commits."""
+        return BoundDatabase(self, context)
 
     @contextmanager
     def read_global(self) -> Iterator[UnitOfWork]:
@@ -137,3 +157,19 @@ class Database:
             code="database.unavailable",
             hint="Check that the server runs and that ARKWRIGHT_DATABASE_URL is right; `arkwright doctor` tests it.",
         )
+
+
+class BoundDatabase:
+    """A database and a context: opens units of work without being told again for whom."""
+
+    def __init__(self, database: Database, context: Context) -> None:
+        self._database = database
+        self._context = context
+
+    def read(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a unit of work that only reads."""
+        return self._database.read(self._context)
+
+    def write(self) -> AbstractContextManager[UnitOfWork]:
+        """Open a unit of work that commits."""
+        return self._database.write(self._context)

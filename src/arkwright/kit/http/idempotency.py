@@ -19,10 +19,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from arkwright.core.context import Context
 from arkwright.core.errors import ArkwrightError, Conflict, Invalid
+from arkwright.core.problems import CONTENT_TYPE, problem_document
 from arkwright.kit.db import Database
 from arkwright.kit.http.dependencies import context_of
 from arkwright.kit.http.tables import IdempotencyRow
-from arkwright.kit.problems import CONTENT_TYPE, problem_document
 
 LIFETIME = timedelta(hours=24)
 IN_FLIGHT = timedelta(minutes=10)

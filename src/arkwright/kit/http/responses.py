@@ -11,8 +11,8 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 
 from arkwright.core.errors import ArkwrightError, Invalid, NotAuthenticated, NotFound, Unavailable
+from arkwright.core.problems import CONTENT_TYPE, problem_document
 from arkwright.kit.logging import get_logger
-from arkwright.kit.problems import CONTENT_TYPE, problem_document
 
 _log = get_logger(__name__)
 

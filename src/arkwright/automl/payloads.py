@@ -1,0 +1,125 @@
+"""Wire shapes of experiments and trials."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, Literal
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+
+
+class CrossValidation(BaseModel):
+    """How candidates are compared."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: Literal["stratified_kfold", "kfold"] | None = Field(None, description="Stratified for classes by default.")
+    folds: int = Field(5, ge=2, le=20)
+    seed: int = Field(42, ge=0)
+
+
+class Search(BaseModel):
+    """How many candidates, and how they are drawn; other names of the same settings are accepted (C-27)."""
+
+    model_config = ConfigDict(extra="forbid", populate_by_name=True)
+
+    sampler: str = Field("portfolio", validation_alias=AliasChoices("sampler", "algorithm"))
+    max_trials: int = Field(200, ge=1, le=10_000, validation_alias=AliasChoices("max_trials", "trials"))
+    early_stopping: str | None = None
+
+
+class ExperimentConfig(BaseModel):
+    """What the engine is told; everything has a default."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    budget_seconds: float = Field(60.0, ge=5, le=86_400, description="A hard limit, the final fit included.")
+    cv: CrossValidation = Field(default_factory=CrossValidation)
+    hpo: Search = Field(default_factory=Search)
+    feature_types: dict[str, str] = Field(default_factory=dict, description="Overrides: column to kind.")
+    ignore_columns: list[str] = Field(default_factory=list)
+    model_name: str = Field("", max_length=120, description="Register under this name; empty: the experiment's.")
+    imbalance: dict[str, Any] = Field(default_factory=dict)
+    constraints: dict[str, Any] = Field(default_factory=dict)
+
+
+class CreateExperiment(BaseModel):
+    """Ask for a model that predicts a column."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [
+                {
+                    "task_type": "classification",
+                    "objective": "maximize_roc_auc",
+                    "dataset_id": "ds_...",
+                    "target": "Churn",
+                    "config": {"budget_seconds": 60, "cv": {"type": "stratified_kfold", "folds": 5, "seed": 42}},
+                }
+            ]
+        },
+    )
+
+    project_id: str = ""
+    name: str = Field("", max_length=120)
+    task_type: Literal["auto", "classification", "binary", "multiclass", "regression"] = "auto"
+    objective: str = Field("", max_length=60, description="maximize_roc_auc, minimize_rmse, ...; empty: by task.")
+    dataset_id: str
+    dataset_version: int | None = Field(None, description="Number of the version; the newest by default.")
+    target: str = Field(min_length=1, max_length=200)
+    config: ExperimentConfig = Field(default_factory=ExperimentConfig)
+
+
+class CreatedExperiment(BaseModel):
+    """The new experiment; run it with ``POST /v1/experiments/{id}/run``."""
+
+    experiment_id: str
+    status: str
+    leaderboard_url: str
+    notes: list[str] = []
+
+
+class Experiment(BaseModel):
+    """An experiment and what came of it."""
+
+    id: str
+    name: str
+    project_id: str
+    task_type: str
+    objective: str
+    dataset_id: str
+    dataset_version_id: str
+    target: str
+    config: dict[str, Any]
+    status: str
+    job_id: str | None
+    summary: dict[str, Any]
+    leaderboard_url: str
+    created_by: str
+    created_at: datetime
+    finished_at: datetime | None
+
+
+class Trial(BaseModel):
+    """A candidate's run, as MLflow has it."""
+
+    run_id: str
+    name: str
+    status: str
+    params: dict[str, str]
+    metrics: dict[str, float]
+    start_time: datetime
+    end_time: datetime | None
+
+
+class Leaderboard(BaseModel):
+    """The candidates, best first, and what is recommended."""
+
+    experiment_id: str
+    status: str
+    metric: str
+    direction: str
+    entries: list[dict[str, Any]]
+    chosen: str | None
+    recommendation: str

@@ -1,0 +1,143 @@
+"""Experiments over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+
+from arkwright.automl.payloads import (
+    CreatedExperiment,
+    CreateExperiment,
+    Experiment,
+    ExperimentConfig,
+    Leaderboard,
+    Trial,
+)
+from arkwright.automl.service import ExperimentService
+from arkwright.automl.tables import ExperimentRow
+from arkwright.kit.http import Accepted, Limit, Page, PageCursor, Read, Write, accepted, page_of, read_cursor, service
+
+router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
+
+
+@router.post("", status_code=201)
+def create_experiment(
+    unit: Write, body: CreateExperiment, experiments: ExperimentService = service(ExperimentService)
+) -> CreatedExperiment:
+    """Create an experiment; nothing runs yet."""
+    row = experiments.create(unit, body)
+    return CreatedExperiment(
+        experiment_id=row.id, status=row.status, leaderboard_url=_leaderboard_url(row), notes=_unused(body.config)
+    )
+
+
+@router.post("/{experiment_id}/run", status_code=202)
+def run_experiment(
+    unit: Write, response: Response, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
+) -> Accepted:
+    """Start the search as a job: follow it at the answer's ``Location``."""
+    job = experiments.run(unit, experiment_id)
+    accepted(response, job.id)
+    return Accepted(job_id=job.id)
+
+
+@router.post("/{experiment_id}/cancel", status_code=202)
+def cancel_experiment(
+    unit: Write, response: Response, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
+) -> Accepted:
+    """Stop searching; the best candidate so far is still fitted, evaluated and registered."""
+    job = experiments.cancel(unit, experiment_id)
+    accepted(response, job.id)
+    return Accepted(job_id=job.id, status=job.status)
+
+
+@router.get("")
+def list_experiments(
+    unit: Read,
+    limit: Limit = 50,
+    cursor: PageCursor = "",
+    experiments: ExperimentService = service(ExperimentService),
+) -> Page[Experiment]:
+    """Return the workspace's experiments, oldest first."""
+    rows = experiments.list(unit, limit=limit + 1, after=read_cursor(cursor))
+    return page_of(rows, limit, lambda row: row.id, _experiment)
+
+
+@router.get("/{experiment_id}")
+def get_experiment(
+    unit: Read, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
+) -> Experiment:
+    """Return an experiment and what came of it."""
+    return _experiment(experiments.get(unit, experiment_id))
+
+
+@router.get("/{experiment_id}/trials")
+def list_trials(
+    unit: Read, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
+) -> list[Trial]:
+    """Return every candidate's run with its parameters and metrics, from MLflow."""
+    return [
+        Trial(
+            run_id=trial.run_id,
+            name=trial.name,
+            status=trial.status,
+            params=trial.params,
+            metrics=trial.metrics,
+            start_time=trial.started_at,
+            end_time=trial.ended_at,
+        )
+        for trial in experiments.trials(unit, experiment_id)
+    ]
+
+
+@router.get("/{experiment_id}/leaderboard")
+def read_leaderboard(
+    unit: Read, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
+) -> Leaderboard:
+    """Return the candidates, best first, while the search goes on too."""
+    row = experiments.get(unit, experiment_id)
+    progress = experiments.progress(unit, row)
+    return Leaderboard(
+        experiment_id=row.id,
+        status=row.status,
+        metric=progress.get("metric", ""),
+        direction=progress.get("direction", ""),
+        entries=progress.get("leaderboard", []),
+        chosen=progress.get("chosen"),
+        recommendation=progress.get("recommendation", ""),
+    )
+
+
+def _experiment(row: ExperimentRow) -> Experiment:
+    return Experiment(
+        id=row.id,
+        name=row.name,
+        project_id=row.project_id,
+        task_type=row.task_type,
+        objective=row.objective,
+        dataset_id=row.dataset_id,
+        dataset_version_id=row.dataset_version_id,
+        target=row.target,
+        config=row.config,
+        status=row.status,
+        job_id=row.job_id,
+        summary=row.summary,
+        leaderboard_url=_leaderboard_url(row),
+        created_by=row.created_by,
+        created_at=row.created_at,
+        finished_at=row.finished_at,
+    )
+
+
+def _leaderboard_url(row: ExperimentRow) -> str:
+    return f"/ui/experiments/{row.id}"
+
+
+def _unused(config: ExperimentConfig) -> list[str]:
+    """Say which settings are kept but not acted on by this version's engine."""
+    given = {
+        "imbalance": bool(config.imbalance),
+        "constraints": bool(config.constraints),
+        "hpo.sampler": config.hpo.sampler != "portfolio",
+        "hpo.early_stopping": config.hpo.early_stopping is not None,
+    }
+    return [f"config.{name} is kept, but this version's engine does not act on it." for name, on in given.items() if on]

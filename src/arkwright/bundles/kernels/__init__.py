@@ -1,0 +1,70 @@
+"""The fitted transforms of one column each: plain state in, float64 out.
+
+===================  =======================================================================
+``Number``           a number as it is, NaN included
+``ScaledNumber``     imputed, standardised, clipped, with a missing indicator
+``CategoryCode``     a level's code, for learners that split on categories
+``OneHot``           one column per frequent level, rare ones pooled
+``MomentParts``      year, month, day, weekday, hour, day number
+``ScaledMoment``     the same parts, imputed, standardised, clipped
+===================  =======================================================================
+
+Each has a columnar path (``encode_column``) and a row path (``row_writer``) that agree to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import numpy.typing as npt
+
+from arkwright.bundles.cells import FloatArray
+from arkwright.bundles.kernels.category import CategoryCode, OneHot
+from arkwright.bundles.kernels.moment import MomentParts, ScaledMoment
+from arkwright.bundles.kernels.number import Number, ScaledNumber
+
+__all__ = [
+    "CategoryCode",
+    "FittedKernel",
+    "Kernel",
+    "MomentParts",
+    "Number",
+    "OneHot",
+    "ScaledMoment",
+    "ScaledNumber",
+]
+
+FittedKernel = Number | ScaledNumber | CategoryCode | OneHot | MomentParts | ScaledMoment
+"""Every kernel a bundle can hold; the JSON member ``kernel`` tells them apart."""
+
+
+class Kernel(Protocol):
+    """What each of them can do."""
+
+    @property
+    def column(self) -> str:
+        """The input column."""
+        ...
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of the output columns."""
+        ...
+
+    @property
+    def categorical(self) -> bool:
+        """Whether the one output is a category's code and not a quantity."""
+        ...
+
+    def missing_column(self, n_rows: int) -> npt.NDArray[Any]:
+        """Return what the column is when a table does not have it."""
+        ...
+
+    def encode_column(self, values: npt.NDArray[Any], out: FloatArray) -> None:
+        """Write the outputs of ``values`` (n_rows,) into ``out`` (n_rows, n_outputs), which holds zeros."""
+        ...
+
+    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+        """Return a function that writes one row's outputs from index ``at`` on, over zeros."""
+        ...

@@ -1,0 +1,78 @@
+"""Wire shapes of deployments."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class CanarySplit(BaseModel):
+    """A second version that answers part of the requests."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model_version_id: str
+    traffic_percent: float = Field(10.0, gt=0, lt=100)
+
+
+class Autoscale(BaseModel):
+    """What a horizontal autoscaler is told; kept with the deployment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    min_replicas: int = Field(2, ge=1)
+    max_replicas: int = Field(10, ge=1)
+    target_cpu_utilization_percentage: int = Field(60, ge=1, le=100)
+
+
+class Slos(BaseModel):
+    """What the endpoint promises; kept with the deployment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    latency_ms_p95: float = Field(500, gt=0)
+    error_rate_pct: float = Field(1.0, ge=0, le=100)
+
+
+class CreateDeployment(BaseModel):
+    """Ask for an endpoint: a ``model`` to follow, or a ``model_version_id`` to pin."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        protected_namespaces=(),
+        json_schema_extra={"examples": [{"name": "churn", "model": "telco-churn"}, {"model_version_id": "mv_..."}]},
+    )
+
+    name: str = Field("", max_length=90, pattern=r"^([A-Za-z0-9][A-Za-z0-9._ -]*)?$")
+    model: str = ""
+    model_version_id: str = ""
+    canary: CanarySplit | None = None
+    autoscale: Autoscale | None = None
+    slos: Slos | None = None
+    project_id: str = ""
+
+
+class Deployment(BaseModel):
+    """An endpoint; ``status`` is pending, ready, failed or stopped."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    id: str
+    name: str
+    status: str
+    status_detail: str
+    endpoint_url: str
+    model_id: str
+    model_name: str
+    follows_production: bool
+    model_version_id: str | None
+    model_version: int | None
+    semver: str | None
+    traffic_split: dict[str, Any]
+    autoscale: dict[str, Any]
+    slos: dict[str, Any]
+    project_id: str
+    created_by: str
+    created_at: datetime

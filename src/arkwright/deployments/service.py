@@ -1,0 +1,210 @@
+"""Creating, reading and stopping deployments."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from arkwright.access import authorise, record
+from arkwright.contracts import Endpoint
+from arkwright.core.context import DEFAULT_PROJECT_ID
+from arkwright.core.errors import Conflict, Invalid
+from arkwright.core.events import DEPLOYMENT_CHANGED, DEPLOYMENT_CREATED
+from arkwright.core.ids import new_id
+from arkwright.deployments import repository
+from arkwright.deployments.errors import deployment_not_found
+from arkwright.deployments.routing import (
+    DEPLOYMENT_GATE,
+    EndpointState,
+    Release,
+    Wanted,
+    compile_endpoint,
+    deployment_conditions,
+    endpoint_state,
+)
+from arkwright.deployments.tables import DeploymentRow
+from arkwright.governance import GovernanceService
+from arkwright.kit.db import UnitOfWork, Units
+from arkwright.registry import RegistryService
+
+_N_FALLBACKS = 2
+
+
+@dataclass(frozen=True)
+class DeploymentRequest:
+    """What somebody wants deployed: a model to follow, or a version to pin."""
+
+    name: str = ""
+    model: str = ""
+    model_version_id: str = ""
+    canary_version_id: str = ""
+    canary_percent: float = 0.0
+    autoscale: dict[str, Any] | None = None
+    slos: dict[str, Any] | None = None
+    project_id: str = ""
+
+
+class DeploymentService:
+    """The desired state of a workspace's endpoints."""
+
+    def __init__(self, registry: RegistryService, governance: GovernanceService) -> None:
+        self._registry = registry
+        self._governance = governance
+
+    def create(self, units: Units, request: DeploymentRequest) -> DeploymentRow:
+        """Create a deployment, if the gate allows its versions to serve.
+
+        Raises
+        ------
+        PolicyRefused
+            If a version was not promoted.
+        Conflict
+            If the name is taken, or the model has nothing in production.
+        """
+        with units.read() as unit:
+            authorise(unit, "deployment.create", "deployment", request.name)
+            model_id, stable, canary = self._resolve(unit, request)
+            name = request.name or self._registry.get(unit, model_id).name
+            if repository.deployment(unit.session, name) is not None:
+                raise Conflict(
+                    f"There is a deployment {name!r} already.",
+                    code="deployment.exists",
+                    hint="Give another name, or delete the old one first.",
+                )
+        releases = [stable, *([canary] if canary else [])]
+        deployment_id = new_id("deployment")
+        with units.write() as unit:
+            decision = self._governance.decide(
+                unit,
+                DEPLOYMENT_GATE,
+                ("deployment", deployment_id),
+                deployment_conditions(releases),
+                {"versions": [{"id": release.version_id, "stage": release.stage} for release in releases]},
+            )
+        decision.enforce(f"Deploying {name!r}")
+        with units.write() as unit:
+            row = DeploymentRow(
+                id=deployment_id,
+                project_id=request.project_id or DEFAULT_PROJECT_ID,
+                name=name,
+                model_id=model_id,
+                model_version_id=request.model_version_id or None,
+                canary_version_id=canary.version_id if canary else None,
+                traffic_split={"stable": 100.0 - request.canary_percent, "canary": request.canary_percent},
+                autoscale=request.autoscale or {},
+                slos=request.slos or {},
+                endpoint_url=f"/v1/inference/{deployment_id}:predict",
+                status="active",
+                created_by=unit.context.actor.id,
+                created_at=unit.clock.now(),
+            )
+            unit.session.add(row)
+            unit.session.flush()
+            self._governance.link(unit, ("model_version", stable.version_id), ("deployment", row.id))
+            record(unit, "deployment.create", "deployment", row.id, {"name": name, "version": stable.version_id})
+            unit.emit(DEPLOYMENT_CREATED, row.id, {"deployment_id": row.id, "model_version_id": stable.version_id})
+            return row
+
+    def get(self, unit: UnitOfWork, id_or_name: str) -> DeploymentRow:
+        """Return a deployment."""
+        authorise(unit, "deployment.read", "deployment", id_or_name)
+        row = repository.deployment(unit.session, id_or_name)
+        if row is None:
+            raise deployment_not_found(id_or_name)
+        return row
+
+    def list(self, unit: UnitOfWork, *, limit: int, after: str = "") -> Sequence[DeploymentRow]:
+        """Return deployments, oldest first."""
+        authorise(unit, "deployment.list", "deployment")
+        return repository.deployments(unit.session, limit=limit, after=after)
+
+    def stop(self, unit: UnitOfWork, id_or_name: str) -> DeploymentRow:
+        """Stop answering; the deployment's record, log and reports stay. Its name becomes free."""
+        authorise(unit, "deployment.stop", "deployment", id_or_name)
+        row = repository.deployment(unit.session, id_or_name)
+        if row is None:
+            raise deployment_not_found(id_or_name)
+        if row.status == "active":
+            row.status = "stopped"
+            row.name = f"{row.name[:90]} (stopped {row.id[-8:]})"
+            record(unit, "deployment.stop", "deployment", row.id)
+            unit.emit(DEPLOYMENT_CHANGED, row.id, {"deployment_id": row.id, "status": "stopped"})
+        return row
+
+    def serving(self, unit: UnitOfWork, row: DeploymentRow) -> Release | None:
+        """Return the version a deployment's stable arm answers with, or None if its model has none in production."""
+        if row.model_version_id:
+            return self._release(unit, row.model_version_id)
+        version = self._registry.production_of(unit, row.model_id)
+        return self._release(unit, version.id) if version else None
+
+    def state(self, unit: UnitOfWork, row: DeploymentRow) -> EndpointState:
+        """Return how the endpoint stands at the data planes."""
+        if row.status != "active":
+            return EndpointState("pending", "The deployment was stopped.")
+        release = self.serving(unit, row)
+        if release is None:
+            return EndpointState("failed", "The model has no version in production.")
+        acknowledged = {plane.replica: plane.endpoints for plane in repository.data_planes(unit.session)}
+        return endpoint_state(row.id, release.bundle_digest, acknowledged)
+
+    def endpoints(self, unit: UnitOfWork) -> dict[str, Endpoint]:
+        """Return every endpoint of the workspace, compiled for the data planes."""
+        found = {}
+        for row in repository.active(unit.session):
+            stable = self.serving(unit, row)
+            if stable is None:
+                continue
+            canary = self._release(unit, row.canary_version_id) if row.canary_version_id else None
+            wanted = Wanted(
+                deployment_id=row.id,
+                workspace_id=row.workspace_id,
+                project_id=row.project_id,
+                name=row.name,
+                model_name=self._registry.get(unit, row.model_id).name,
+                canary_percent=float(row.traffic_split.get("canary", 0.0)),
+            )
+            found[row.id] = compile_endpoint(wanted, stable, canary, self._fallbacks(unit, row, stable))
+        return found
+
+    def _fallbacks(self, unit: UnitOfWork, row: DeploymentRow, stable: Release) -> Sequence[Release]:
+        if row.model_version_id:
+            return []
+        steps = self._registry.history(unit, row.model_id)
+        earlier = [step.model_version_id for step in reversed(steps) if step.to_stage == "production"]
+        unique = [version_id for version_id in dict.fromkeys(earlier) if version_id != stable.version_id]
+        return [self._release(unit, version_id) for version_id in unique[:_N_FALLBACKS]]
+
+    def _resolve(self, unit: UnitOfWork, request: DeploymentRequest) -> tuple[str, Release, Release | None]:
+        if bool(request.model) == bool(request.model_version_id):
+            raise Invalid(
+                "A deployment needs either a model to follow or a model_version_id to pin.",
+                code="deployment.subject",
+                hint='Send {"model": "name"} to follow its production version, or {"model_version_id": "mv_..."}.',
+            )
+        if request.model_version_id:
+            version = self._registry.version_by_id(unit, request.model_version_id)
+            model_id, stable = version.model_id, self._release(unit, version.id)
+        else:
+            model = self._registry.get(unit, request.model)
+            production = self._registry.production_of(unit, model.id)
+            if production is None:
+                raise Conflict(
+                    f"The model {model.name!r} has no version in production.",
+                    code="deployment.no_production",
+                    hint=f"Promote one first: arkwright promote {model.name} <version>.",
+                )
+            model_id, stable = model.id, self._release(unit, production.id)
+        canary = self._release(unit, request.canary_version_id) if request.canary_version_id else None
+        if canary is not None and self._registry.version_by_id(unit, canary.version_id).model_id != model_id:
+            raise Invalid(
+                "The canary is a version of another model.",
+                code="deployment.canary",
+                hint="A canary must be a version of the model that is deployed.",
+            )
+        return model_id, stable, canary
+
+    def _release(self, unit: UnitOfWork, version_id: str) -> Release:
+        row = self._registry.version_by_id(unit, version_id)
+        return Release(row.id, row.number, row.semver, row.stage, row.bundle_digest, row.bundle_uri)

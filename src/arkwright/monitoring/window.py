@@ -1,0 +1,172 @@
+"""Reading the prediction log back: the last N predictions, or those of a time span, as columns.
+
+A deployment's log is many small files, written in order by each replica. Reading merges the replicas backwards: always
+the file that may hold the newest unread row, until no unread file can hold a row that belongs in the window.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from arkwright.bundles import comparable_values, rows_to_columns
+from arkwright.contracts import Signature
+from arkwright.kit.objects import WorkspaceObjects
+from arkwright.monitoring.drift import Values
+from arkwright.monitoring.segments import SCHEMA, deployment_prefix, replica_sequences
+
+# Rows are logged when they are answered and carry the time they arrived, so a segment may hold a row that is a little
+# older than the newest of the segment before.
+_SLACK_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class PredictionWindow:
+    """A window of one deployment's predictions, oldest first.
+
+    Attributes
+    ----------
+    start, end
+        Times of the first and last row; None where there is no row.
+    columns
+        One array for each input of the signature, as the baseline sees it: float64 with NaN, or objects that are
+        text or None; times are seconds since the epoch.
+    predictions
+        Scores (binary), labels as text (multiclass) or values (regression).
+    """
+
+    start: datetime | None
+    end: datetime | None
+    n_rows: int
+    columns: dict[str, Values]
+    predictions: Values
+
+
+def read_log(
+    objects: WorkspaceObjects,
+    deployment_id: str,
+    *,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    model_version_id: str = "",
+    fields: Sequence[str] = tuple(SCHEMA.names),
+) -> pa.Table:
+    """Return the latest rows of a deployment's shipped log, oldest first.
+
+    Parameters
+    ----------
+    objects
+        The workspace's objects.
+    limit
+        At most so many rows.
+    since, until
+        Only rows with ``since <= time < until``.
+    model_version_id
+        Only rows that this version answered; empty for all.
+    fields
+        Columns to read; ``time``, ``request_id`` and ``row`` always are.
+    """
+    names = list(dict.fromkeys(["time", "request_id", "row", "model_version_id", *fields]))
+    schema = pa.schema([SCHEMA.field(name) for name in names])
+    tables: list[pa.Table] = []
+    n_rows = 0
+    oldest_needed = -math.inf if since is None else since.timestamp()
+    # For each replica: no unread row of it is newer than the first number.
+    unread = [(math.inf, keys) for keys in replica_sequences(objects.list(deployment_prefix(deployment_id)))]
+    while unread:
+        index = max(range(len(unread)), key=lambda at: unread[at][0])
+        newest, (key, *older) = unread.pop(index)
+        if newest < oldest_needed:
+            break
+        with objects.open_read(key) as stream:
+            table = pq.read_table(stream, columns=names).select(names).cast(schema)
+        if older:
+            unread.append((min(newest, _seconds_of(table).min(initial=math.inf) + _SLACK_SECONDS), older))
+        table = _within(table, since, until, model_version_id)
+        if table.num_rows == 0:
+            continue
+        tables.append(table)
+        n_rows += table.num_rows
+        if n_rows >= limit:
+            oldest_needed = max(oldest_needed, _nth_newest(tables, limit))
+    if not tables:
+        return schema.empty_table()
+    whole = pa.concat_tables(tables).sort_by([("time", "ascending"), ("request_id", "ascending"), ("row", "ascending")])
+    return whole.slice(max(0, whole.num_rows - limit))
+
+
+def read_window(
+    objects: WorkspaceObjects,
+    deployment_id: str,
+    signature: Signature,
+    *,
+    limit: int = 10_000,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    model_version_id: str = "",
+) -> PredictionWindow:
+    """Return a window of predictions as columns.
+
+    Parameters
+    ----------
+    signature
+        Of the version whose baseline the window will be compared with; with ``model_version_id`` every row has
+        passed its validation.
+    limit, since, until, model_version_id
+        As :func:`read_log`.
+    """
+    output = {"binary": "score", "multiclass": "label", "regression": "value"}[signature.task]
+    table = read_log(
+        objects,
+        deployment_id,
+        limit=limit,
+        since=since,
+        until=until,
+        model_version_id=model_version_id,
+        fields=("features", output),
+    )
+    table = table.filter(pc.is_valid(table.column(output)))
+    decoder = msgspec.json.Decoder(dict[str, Any])
+    rows = [decoder.decode(text) for text in table.column("features").to_pylist()]
+    columns = rows_to_columns(rows, signature)
+    outputs = np.array(table.column(output).to_pylist(), dtype=object if output == "label" else np.float64)
+    times = table.column("time").to_pylist()
+    return PredictionWindow(
+        start=times[0] if times else None,
+        end=times[-1] if times else None,
+        n_rows=len(rows),
+        columns={column.name: comparable_values(column.kind, columns[column.name]) for column in signature.columns},
+        predictions=outputs,
+    )
+
+
+def _within(table: pa.Table, since: datetime | None, until: datetime | None, model_version_id: str) -> pa.Table:
+    kind = SCHEMA.field("time").type
+    if since is not None:
+        table = table.filter(pc.greater_equal(table.column("time"), pa.scalar(since, kind)))
+    if until is not None:
+        table = table.filter(pc.less(table.column("time"), pa.scalar(until, kind)))
+    if model_version_id:
+        table = table.filter(pc.equal(table.column("model_version_id"), model_version_id))
+    return table
+
+
+def _seconds_of(table: pa.Table) -> npt.NDArray[np.float64]:
+    seconds: npt.NDArray[np.float64] = table.column("time").cast(pa.int64()).to_numpy() / 1e6
+    return seconds
+
+
+def _nth_newest(tables: Sequence[pa.Table], n: int) -> float:
+    times = np.concatenate([_seconds_of(table) for table in tables])
+    return float(np.partition(times, times.size - n)[times.size - n])

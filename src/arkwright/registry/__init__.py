@@ -1,0 +1,45 @@
+"""One registry for every kind of model: versions, stages, promotion, rollback.
+
+A version is a bundle's digest with a number, a semantic version and a stage. The stage lives here and nowhere
+else; MLflow's aliases are projected from it.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arkwright.registry.bundle_store import BundleStore
+    from arkwright.registry.promotion import AliasProjection
+    from arkwright.registry.semver import SemanticVersion, next_version
+    from arkwright.registry.service import RegistryService
+    from arkwright.registry.stages import Stage, check_transition, parse_stage
+
+_HOMES = {
+    "AliasProjection": "promotion",
+    "BundleStore": "bundle_store",
+    "RegistryService": "service",
+    "SemanticVersion": "semver",
+    "Stage": "stages",
+    "check_transition": "stages",
+    "next_version": "semver",
+    "parse_stage": "stages",
+}
+
+__all__ = [
+    "AliasProjection",
+    "BundleStore",
+    "RegistryService",
+    "SemanticVersion",
+    "Stage",
+    "check_transition",
+    "next_version",
+    "parse_stage",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

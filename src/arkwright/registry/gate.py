@@ -1,0 +1,95 @@
+"""The default promotion gate: the model beats its baseline, and its bundle is what was evaluated.
+
+Pure: it reads evidence and facts that were gathered before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arkwright.contracts import BundleManifest, Signature
+from arkwright.governance import Condition
+
+PROMOTION_GATE = "promotion"
+REGISTRATION_GATE = "registration"
+_LINEAGE = ("experiment_id", "dataset_version_id")
+
+
+def promotion_conditions(evaluation: Mapping[str, Any] | None, bundle_problem: str) -> list[Condition]:
+    """Return the conditions of the default gate.
+
+    Parameters
+    ----------
+    evaluation
+        Body of the newest ``evaluation`` evidence about the bundle, or None.
+    bundle_problem
+        Why the bundle does not verify; empty if it does.
+    """
+    return [_beats_baseline(evaluation), _bundle_verifies(bundle_problem)]
+
+
+def rollback_conditions(bundle_problem: str) -> list[Condition]:
+    """Return what must hold to go back to a version that was in production before."""
+    return [_bundle_verifies(bundle_problem)]
+
+
+def registration_conditions(
+    manifest: BundleManifest, signature: Signature, evaluation: Mapping[str, Any] | None
+) -> list[Condition]:
+    """Return what must be known about a bundle before it becomes a version (REG-02)."""
+    missing = [name for name in _LINEAGE if not manifest.lineage.get(name)]
+    return [
+        Condition(
+            "schema",
+            bool(signature.columns),
+            f"The bundle declares {len(signature.columns)} input columns."
+            if signature.columns
+            else "The bundle declares no input columns.",
+        ),
+        Condition(
+            "lineage",
+            not missing,
+            "The bundle records its experiment and dataset version."
+            if not missing
+            else f"The bundle's lineage lacks {' and '.join(missing)}.",
+        ),
+        Condition(
+            "evaluation",
+            evaluation is not None,
+            "There is an evaluation of this bundle."
+            if evaluation is not None
+            else "No evaluation of this bundle has been filed.",
+        ),
+        Condition(
+            "parity",
+            manifest.parity.passed,
+            f"The compiled predictor matched the pipeline on {manifest.parity.n_rows} rows."
+            if manifest.parity.passed
+            else f"The compiled predictor differs from the pipeline by {manifest.parity.max_abs_difference:.3g}.",
+        ),
+        Condition(
+            "dependencies",
+            bool(manifest.environment),
+            "The bundle records the environment it was built in."
+            if manifest.environment
+            else "The bundle does not record the environment it was built in.",
+        ),
+    ]
+
+
+def newest(evidence: Sequence[Any]) -> dict[str, Any] | None:
+    """Return the body of the last piece of evidence, or None."""
+    return dict(evidence[-1].body) if evidence else None
+
+
+def _beats_baseline(evaluation: Mapping[str, Any] | None) -> Condition:
+    if evaluation is None:
+        return Condition("beats_baseline", False, "No evaluation of this bundle has been filed.")
+    decision = evaluation.get("beats_baseline") or {}
+    detail = str(decision.get("detail") or "The evaluation does not say whether the model beats its baseline.")
+    return Condition("beats_baseline", bool(decision.get("met")), detail)
+
+
+def _bundle_verifies(problem: str) -> Condition:
+    return Condition("bundle_verifies", not problem, problem or "Every file of the bundle has the recorded hash.")

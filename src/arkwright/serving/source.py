@@ -1,0 +1,73 @@
+"""Plans over HTTP, from the control plane's unix socket."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from pathlib import Path
+
+import httpx
+import msgspec
+
+from arkwright.contracts import PlanAcknowledgement, RoutePlan
+from arkwright.core.errors import Unavailable
+from arkwright.serving.ports import FetchedPlan
+
+INTERNAL_HEADER = "X-Arkwright-Internal"
+EPOCH_HEADER = "X-Arkwright-Epoch"
+
+_TIMEOUT_SECONDS = 2.0
+_decoder = msgspec.json.Decoder(RoutePlan)
+
+
+class HttpPlanSource:
+    """The control plane behind a unix socket.
+
+    ``GET /internal/plan?after=<generation>`` answers 200 with a plan, or 204 when that generation is the current one;
+    ``POST /internal/plan/ack`` takes the acknowledgement. Both carry the shared token.
+    """
+
+    def __init__(self, socket: Path, token: str) -> None:
+        self._client = httpx.AsyncClient(
+            transport=httpx.AsyncHTTPTransport(uds=str(socket)),
+            base_url="http://localhost",
+            headers={INTERNAL_HEADER: token},
+            timeout=_TIMEOUT_SECONDS,
+            trust_env=False,
+        )
+
+    async def fetch(self, after: int) -> FetchedPlan | None:
+        """Return the current plan, or None if its generation is ``after``."""
+        try:
+            answer = await self._client.get("/internal/plan", params={"after": after})
+        except httpx.HTTPError as error:
+            raise _away(str(error) or type(error).__name__) from error
+        if answer.status_code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
+            return None
+        if answer.status_code != HTTPStatus.OK:
+            raise _away(f"it answered {answer.status_code}")
+        try:
+            plan = _decoder.decode(answer.content)
+        except msgspec.DecodeError as error:
+            raise _away(f"its plan cannot be read: {error}") from error
+        return FetchedPlan(plan, answer.headers.get(EPOCH_HEADER, ""))
+
+    async def acknowledge(self, acknowledgement: PlanAcknowledgement) -> None:
+        """Report what became of a plan."""
+        try:
+            answer = await self._client.post(
+                "/internal/plan/ack",
+                content=msgspec.json.encode(acknowledgement),
+                headers={"Content-Type": "application/json"},
+            )
+        except httpx.HTTPError as error:
+            raise _away(str(error) or type(error).__name__) from error
+        if answer.is_error:
+            raise _away(f"it answered the acknowledgement with {answer.status_code}")
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _away(reason: str) -> Unavailable:
+    return Unavailable(f"The control plane gave no plan: {reason}.", code="plan.unreachable", retry_after_seconds=1)

@@ -1,0 +1,68 @@
+"""Regression metrics against scikit-learn, zeros in the target, and the residual summary."""
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from arkwright.evaluation.regression import mape, r2, regression_metrics, summarise_residuals
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("weighted", [False, True])
+def test_regression_metrics_agree_with_scikit_learn(seed, weighted):
+    rng = np.random.default_rng(seed)
+    truth = rng.normal(1e6, 10, 300)
+    predicted = truth + rng.normal(0, 5, 300)
+    weight = rng.integers(0, 4, 300).astype(float) if weighted else None
+    ours = regression_metrics(truth, predicted, weight)
+    theirs = {
+        "mse": reference.mean_squared_error(truth, predicted, sample_weight=weight),
+        "rmse": reference.root_mean_squared_error(truth, predicted, sample_weight=weight),
+        "mae": reference.mean_absolute_error(truth, predicted, sample_weight=weight),
+        "r2": reference.r2_score(truth, predicted, sample_weight=weight),
+        "mape": reference.mean_absolute_percentage_error(truth, predicted, sample_weight=weight),
+    }
+    assert set(ours) == set(theirs)
+    for name, value in theirs.items():
+        assert float(ours[name]) == pytest.approx(value, rel=1e-9), name
+
+
+def test_a_block_of_weights_gives_what_each_row_of_it_gives_alone():
+    rng = np.random.default_rng(0)
+    truth, predicted = rng.normal(size=40), rng.normal(size=40)
+    weights = rng.integers(0, 3, (5, 40)).astype(float)
+    together = regression_metrics(truth, predicted, weights)
+    for row, weight in enumerate(weights):
+        for name, value in regression_metrics(truth, predicted, weight).items():
+            assert together[name][row] == pytest.approx(float(value)), name
+
+
+def test_rows_whose_true_value_is_zero_have_no_percentage_error():
+    assert float(mape(np.array([0.0, 4.0]), np.array([9.0, 5.0]))) == 0.25
+    assert np.isnan(float(mape(np.array([0.0, 0.0]), np.array([9.0, 5.0]))))
+
+
+@pytest.mark.parametrize("constant", [0.0, 3.0, 1e9 + 0.1])
+def test_r2_is_not_defined_for_a_target_that_does_not_vary(constant):
+    assert np.isnan(float(r2(np.full(7, constant), np.arange(7.0))))
+
+
+def test_r2_is_not_defined_for_a_resample_that_drew_one_row_only():
+    weights = np.array([0.0, 5.0, 0.0])
+    assert np.isnan(float(r2(np.array([1.0, 2.1, 3.0]), np.array([1.0, 2.0, 3.0]), weights)))
+
+
+def test_the_residual_summary_shows_bias_and_growing_spread():
+    predicted = np.linspace(1, 100, 200)
+    signs = np.where(np.arange(200) % 2, 1.0, -1.0)
+    summary = summarise_residuals(predicted + signs * predicted * 0.1 + 0.5, predicted)
+    assert summary.mean == pytest.approx(0.5, abs=0.05)
+    assert summary.spread_correlation > 0.9
+    assert summary.quantiles["p0"] < summary.quantiles["p50"] < summary.quantiles["p100"]
+
+
+def test_a_perfect_model_has_an_all_zero_residual_summary():
+    values = np.array([0.0, 1.0, 2.0])
+    summary = summarise_residuals(values, values)
+    assert (summary.mean, summary.std, summary.skewness, summary.spread_correlation) == (0, 0, 0, 0)
+    assert summary.n_zero_targets == 1
