@@ -5,13 +5,16 @@ from __future__ import annotations
 import importlib
 import pkgutil
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import arkwright
+from arkwright.bundles import LinearEvaluator, Predictor, fit_baseline, fit_encoder, measure_parity, write_bundle
+from arkwright.contracts import Column, Signature
 from arkwright.core.clock import FixedClock
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, Actor, Context
 from arkwright.kit.db import Database, Table
@@ -77,3 +80,43 @@ def objects(object_store: ObjectStore, context: Context) -> WorkspaceObjects:
 @pytest.fixture
 def telco_csv() -> Path:
     return EXAMPLES / "telco_churn.csv"
+
+
+LINEAGE = {"experiment_id": "exp_test", "dataset_version_id": "dsv_test", "run_id": "run_test"}
+EVALUATION = {
+    "metrics": {"roc_auc": {"value": 0.9, "low": 0.88, "high": 0.92}},
+    "beats_baseline": {"met": True, "detail": "ROC AUC is 0.40 better than the majority model's."},
+}
+
+
+@pytest.fixture
+def make_bundle(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
+    """Write a small, real bundle that predicts ``churn`` from ``tenure`` and ``contract``."""
+
+    def make(weight: float = -0.05, **changes: object) -> tuple[Path, str]:
+        spec = (Column(name="tenure", kind="numeric"), Column(name="contract", kind="categorical"))
+        columns = {
+            "tenure": np.array([1.0, 12.0, np.nan, 60.0, 30.0, 5.0]),
+            "contract": np.array(["month", "year", "month", None, "year", "month"], dtype=object),
+        }
+        signature = Signature(
+            task="binary", target="churn", columns=spec, classes=("No", "Yes"), identifiers=("customer",)
+        )
+        encoder = fit_encoder(spec, columns, layout="linear")
+        evaluator = LinearEvaluator([weight] * encoder.n_outputs, 0.2, "sigmoid")
+        predictor = Predictor(signature, encoder, evaluator)
+        folder = tmp_path / f"bundle{weight}{len(changes)}"
+        digest = write_bundle(
+            folder,
+            signature=signature,
+            encoder=encoder,
+            estimator=evaluator,
+            baseline=fit_baseline(signature, columns, predictor.predict_columns(columns)),
+            example_rows=[{"tenure": 1.0, "contract": "month"}],
+            learner="logistic",
+            parity=measure_parity(predictor, columns),
+            **{"lineage": LINEAGE, "environment": {"python": "3.11"}, **changes},  # type: ignore[arg-type]
+        )
+        return folder, digest
+
+    return make

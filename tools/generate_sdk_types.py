@@ -70,23 +70,21 @@ def type_of(schema: dict[str, Any] | bool) -> str:
         return "Any"
     if "$ref" in schema:
         return class_name(schema["$ref"].rsplit("/", 1)[-1])
-    if "const" in schema:
-        return f"Literal[{_literal(schema['const'])}]"
-    if "enum" in schema:
-        return f"Literal[{', '.join(_literal(value) for value in schema['enum'])}]"
-    for key in ("anyOf", "oneOf"):
-        if key in schema:
-            return _union(type_of(option) for option in schema[key])
-    if len(schema.get("allOf", ())) == 1:
-        return type_of(schema["allOf"][0])
-    kind = schema.get("type")
-    if isinstance(kind, list):
-        return _union(type_of({**schema, "type": one}) for one in kind)
+    options = schema.get("anyOf") or schema.get("oneOf") or schema.get("allOf")
+    if options:
+        return _union(type_of(option) for option in options)
+    values = [schema["const"]] if "const" in schema else schema.get("enum")
+    if values:
+        return f"Literal[{', '.join(_literal(value) for value in values)}]"
+    kinds = schema.get("type")
+    return _union(_plain(kind, schema) for kind in (kinds if isinstance(kinds, list) else [kinds]))
+
+
+def _plain(kind: str | None, schema: dict[str, Any]) -> str:
     if kind == "array":
         return f"list[{type_of(schema.get('items', {}))}]"
     if kind == "object":
-        extra = schema.get("additionalProperties", True)
-        return f"dict[str, {type_of(extra)}]"
+        return f"dict[str, {type_of(schema.get('additionalProperties', True))}]"
     return _SCALARS.get(str(kind), "Any")
 
 

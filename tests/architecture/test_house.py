@@ -25,7 +25,7 @@ IMPURE = {
 WORKING_FILES = {
     "access/audit.py": "writes the chain",
     "access/authorisation.py": "reads the unit's actor",
-    "tenancy/bootstrap.py": "creates the first workspace",
+    "tenancy/first_start.py": "creates the first workspace",
     "registry/bundle_store.py": "files in the object store",
     "registry/promotion.py": "an outbox subscriber",
     "deployments/publishing.py": "an outbox subscriber",

@@ -1,1 +1,72 @@
-"""Datasets."""
+"""Datasets: reading files into typed tables, versions by content, and profiles.
+
+:class:`TableReader` reads CSV, Parquet and JSON lines, infers the types and says what was odd;
+:class:`Fingerprint` names a table by what it says; :func:`profile_table` describes it. :class:`DatasetService` keeps
+datasets and their immutable versions, which :class:`IngestJob` makes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from arkwright.data.correlation import Correlation
+    from arkwright.data.fingerprint import Fingerprint, fingerprint_table
+    from arkwright.data.jobs import IngestJob
+    from arkwright.data.profile import ColumnProfile, Profile, profile_table
+    from arkwright.data.reading import ReadOptions, TableReader, read_table
+    from arkwright.data.schema import ColumnSchema, ColumnType, DataWarning, unknown_column
+    from arkwright.data.service import DatasetService
+    from arkwright.data.tables import DatasetRow, DatasetVersionRow, UploadRow
+    from arkwright.data.uploads import UploadService
+
+_HOMES = {
+    "ColumnProfile": "profile",
+    "ColumnSchema": "schema",
+    "ColumnType": "schema",
+    "Correlation": "correlation",
+    "DataWarning": "schema",
+    "DatasetRow": "tables",
+    "DatasetService": "service",
+    "DatasetVersionRow": "tables",
+    "Fingerprint": "fingerprint",
+    "IngestJob": "jobs",
+    "Profile": "profile",
+    "ReadOptions": "reading",
+    "TableReader": "reading",
+    "UploadRow": "tables",
+    "UploadService": "uploads",
+    "fingerprint_table": "fingerprint",
+    "profile_table": "profile",
+    "read_table": "reading",
+    "unknown_column": "schema",
+}
+
+__all__ = [
+    "ColumnProfile",
+    "ColumnSchema",
+    "ColumnType",
+    "Correlation",
+    "DataWarning",
+    "DatasetRow",
+    "DatasetService",
+    "DatasetVersionRow",
+    "Fingerprint",
+    "IngestJob",
+    "Profile",
+    "ReadOptions",
+    "TableReader",
+    "UploadRow",
+    "UploadService",
+    "fingerprint_table",
+    "profile_table",
+    "read_table",
+    "unknown_column",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

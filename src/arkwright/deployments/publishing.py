@@ -36,6 +36,12 @@ class PlanPublisher:
         self._deployments = deployments
         self._one_at_a_time = threading.Lock()
 
+    @property
+    def epoch(self) -> str:
+        """Name of this database: generations of two databases cannot be compared."""
+        with self._database.read_global() as unit:
+            return self._tenancy.workspaces(unit)[0].owner_user_id
+
     def handle(self, _event: Event) -> None:
         """Publish because something changed: an outbox subscriber."""
         self.publish()

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
         severity_of,
     )
     from arkwright.monitoring.drift import DriftResult, compare_feature
+    from arkwright.monitoring.ports import MonitoredModel
     from arkwright.monitoring.report import DriftReport, drift_report, drift_trend
     from arkwright.monitoring.schedule import MonitorTiming, Schedule, due_monitors
+    from arkwright.monitoring.served_models import ServedModels
+    from arkwright.monitoring.service import MonitoringService
+    from arkwright.monitoring.shipping import SegmentShipper
     from arkwright.monitoring.significance import chi_square, holm, kolmogorov_smirnov
     from arkwright.monitoring.stability import (
         drift_level,
@@ -32,14 +36,20 @@ if TYPE_CHECKING:
         population_stability_index,
         psi_noise_bound,
     )
+    from arkwright.monitoring.window import PredictionWindow, read_window
 
-_HOME = {
+_HOMES = {
     "AlertDecision": "alerts",
     "AlertState": "alerts",
     "DriftReport": "report",
     "DriftResult": "drift",
     "MonitorTiming": "schedule",
+    "MonitoredModel": "ports",
+    "MonitoringService": "service",
+    "PredictionWindow": "window",
     "Schedule": "schedule",
+    "SegmentShipper": "shipping",
+    "ServedModels": "served_models",
     "alert_message": "alerts",
     "chi_square": "significance",
     "compare_feature": "drift",
@@ -54,6 +64,7 @@ _HOME = {
     "kolmogorov_smirnov": "significance",
     "population_stability_index": "stability",
     "psi_noise_bound": "stability",
+    "read_window": "window",
     "recommended_action": "alerts",
     "severity_of": "alerts",
 }
@@ -64,7 +75,12 @@ __all__ = [
     "DriftReport",
     "DriftResult",
     "MonitorTiming",
+    "MonitoredModel",
+    "MonitoringService",
+    "PredictionWindow",
     "Schedule",
+    "SegmentShipper",
+    "ServedModels",
     "alert_message",
     "chi_square",
     "compare_feature",
@@ -79,12 +95,13 @@ __all__ = [
     "kolmogorov_smirnov",
     "population_stability_index",
     "psi_noise_bound",
+    "read_window",
     "recommended_action",
     "severity_of",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOME:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

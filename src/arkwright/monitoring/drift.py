@@ -159,7 +159,9 @@ def compare_feature(
         unexpected = float(outside.mean()) if present.size else 0.0
         with np.errstate(over="ignore"):
             mean = float(present.mean()) if present.size else math.nan
-        return _result(feature, baseline, table, test, len(numbers), n_features, unexpected, mean if math.isfinite(mean) else None)
+        return _result(
+            feature, baseline, table, test, len(numbers), n_features, unexpected, mean if math.isfinite(mean) else None
+        )
     table = categorical_cells(baseline, n_reference, values.tolist())
     test = chi_square(table.reference_counts, table.current_counts)
     return _result(feature, baseline, table, test, len(values), n_features, table.unseen_share, None)

@@ -14,6 +14,7 @@ from arkwright.core.events import ALERT_RAISED
 from arkwright.core.ids import new_id
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobRow, JobService
+from arkwright.kit.objects import ObjectStore
 from arkwright.monitoring import repository
 from arkwright.monitoring.alerts import (
     DATA_DRIFT,
@@ -31,14 +32,17 @@ from arkwright.monitoring.errors import (
     report_not_found,
 )
 from arkwright.monitoring.payloads import MonitorConfig
-from arkwright.monitoring.ports import MonitoredDeployments, MonitoredModel
+from arkwright.monitoring.ports import MonitoredDeployments, MonitoredModel, PredictionSource
 from arkwright.monitoring.report import DriftReport
 from arkwright.monitoring.schedule import MonitorTiming, due_monitors
 from arkwright.monitoring.tables import AlertRow, DriftReportRow, MonitorRow
+from arkwright.monitoring.traffic import Traffic, summarise_traffic
+from arkwright.monitoring.window import read_log
 
 MONITOR_JOB = "monitoring.run.v1"
 DRIFT = "drift"
 REPORT_RETENTION = timedelta(days=30)
+MAX_TRAFFIC_ROWS = 100_000
 
 
 @dataclass(frozen=True)
@@ -59,11 +63,17 @@ class MonitoringService:
         Resolves what people call a deployment.
     jobs
         Runs monitors.
+    source, store
+        Where logged predictions come from, and where they lie.
     """
 
-    def __init__(self, deployments: MonitoredDeployments, jobs: JobService) -> None:
+    def __init__(
+        self, deployments: MonitoredDeployments, jobs: JobService, source: PredictionSource, store: ObjectStore
+    ) -> None:
         self._deployments = deployments
         self._jobs = jobs
+        self._source = source
+        self._store = store
 
     def create_for_deployment(self, unit: UnitOfWork, deployment_id: str) -> MonitorRow:
         """Give a new deployment its drift monitor; one that has it keeps it as it is."""
@@ -129,7 +139,7 @@ class MonitoringService:
             raise monitor_not_found(deployment_id)
         return self._submit(unit, row, window or {})
 
-    def run_due(self, unit: UnitOfWork) -> list[str]:
+    def run_due(self, unit: UnitOfWork) -> Sequence[str]:
         """Submit the monitors whose schedule has come round; return the jobs' ids."""
         authorise(unit, "monitor.run", "workspace", unit.context.workspace_id)
         rows = {row.id: row for row in repository.active_monitors(unit.session)}
@@ -151,9 +161,7 @@ class MonitoringService:
         authorise(unit, "monitor.read", "monitor", monitor_id)
         return repository.previous_score(unit.session, monitor_id, model_version_id)
 
-    def keep(
-        self, unit: UnitOfWork, monitor_id: str, job_id: str, model: MonitoredModel, report: DriftReport
-    ) -> Kept:
+    def keep(self, unit: UnitOfWork, monitor_id: str, job_id: str, model: MonitoredModel, report: DriftReport) -> Kept:
         """Keep a report, and raise, update or mark recovered the monitor's alert, in one commit.
 
         A job that was interrupted after this commit comes here again: it gets the same report back and changes nothing.
@@ -193,9 +201,7 @@ class MonitoringService:
         repository.delete_reports_before(unit.session, now - REPORT_RETENTION)
         return Kept(row, outcome, alert_id)
 
-    def reports(
-        self, unit: UnitOfWork, deployment: str, *, limit: int, before: str = ""
-    ) -> Sequence[DriftReportRow]:
+    def reports(self, unit: UnitOfWork, deployment: str, *, limit: int, before: str = "") -> Sequence[DriftReportRow]:
         """Return a deployment's reports, newest first."""
         authorise(unit, "monitor.read", "deployment", deployment)
         deployment_id = self._deployments.resolve(unit, deployment)
@@ -264,6 +270,30 @@ class MonitoringService:
             row.resolved_by, row.resolved_at = unit.context.actor.id, unit.clock.now()
             self._commented(unit, row, "alert.resolve", comment)
         return row
+
+    def traffic(self, unit: UnitOfWork, deployment: str, hours: float) -> tuple[str, Traffic, bool]:
+        """Return a deployment's id, its traffic of the last hours, and whether there was more than was counted."""
+        authorise(unit, "monitor.read", "deployment", deployment)
+        deployment_id = self._deployments.resolve(unit, deployment)
+        workspace_id = unit.context.workspace_id
+        self._source.collect(workspace_id, deployment_id)
+        table = read_log(
+            self._store.for_workspace(workspace_id),
+            deployment_id,
+            limit=MAX_TRAFFIC_ROWS,
+            since=unit.clock.now() - timedelta(hours=hours),
+            fields=("latency_ms", "semver"),
+        )
+        times = table.column("time").to_pylist()
+        versions = zip(table.column("model_version_id").to_pylist(), table.column("semver").to_pylist(), strict=True)
+        traffic = summarise_traffic(
+            table.column("request_id").to_pylist(),
+            table.column("latency_ms").to_pylist(),
+            list(versions),
+            start=times[0] if times else None,
+            end=times[-1] if times else None,
+        )
+        return deployment_id, traffic, len(times) == MAX_TRAFFIC_ROWS
 
     def _add(self, unit: UnitOfWork, deployment_id: str, config: MonitorConfig) -> MonitorRow:
         row = MonitorRow(

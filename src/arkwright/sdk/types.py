@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any, Literal, NotRequired, TypedDict
 
 __all__ = [
+    "Accepted",
     "Alert",
     "ApiKey",
     "AuditEntry",
@@ -34,6 +35,8 @@ __all__ = [
     "ExperimentConfig",
     "FeatureDrift",
     "FeatureDriftWithCells",
+    "Job",
+    "JobLogLine",
     "LatencyMetrics",
     "Leaderboard",
     "LineageEdge",
@@ -44,10 +47,15 @@ __all__ = [
     "ModelVersion",
     "Monitor",
     "MonitorConfig",
+    "PageAlert",
     "PageAuditEntry",
     "PageDeployment",
+    "PageDriftReportSummary",
+    "PageJob",
+    "PageJobLogLine",
     "PageModel",
     "PageModelVersion",
+    "PageMonitor",
     "PageProject",
     "PredictRequest",
     "PredictResponse",
@@ -62,6 +70,13 @@ __all__ = [
     "VersionMetrics",
     "WhoAmI",
 ]
+
+
+class Accepted(TypedDict):
+    """The answer to long work: where to look for it."""
+
+    job_id: str
+    status: NotRequired[str]
 
 
 class Alert(TypedDict):
@@ -438,6 +453,35 @@ class FeatureDriftWithCells(TypedDict):
     unexpected_share: float
 
 
+class Job(TypedDict):
+    """Long work: how far it is, and how it ended."""
+
+    attempt: int
+    cancel_requested: bool
+    created_at: str
+    created_by: str
+    data: dict[str, Any]
+    error: NotRequired[dict[str, Any] | None]
+    finished_at: NotRequired[str | None]
+    id: str
+    kind: str
+    message: str
+    progress: float
+    result: NotRequired[dict[str, Any] | None]
+    started_at: NotRequired[str | None]
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    subject_id: str
+    subject_type: str
+
+
+class JobLogLine(TypedDict):
+    """One line of a job's log."""
+
+    message: str
+    seq: int
+    time: str
+
+
 class LatencyMetrics(TypedDict):
     """Time from a request's arrival to its answer."""
 
@@ -562,6 +606,13 @@ class MonitorConfig(TypedDict):
     window_hours: NotRequired[float]
 
 
+class PageAlert(TypedDict):
+    """The PageAlert schema."""
+
+    items: list[Alert]
+    next_cursor: NotRequired[str | None]
+
+
 class PageAuditEntry(TypedDict):
     """The PageAuditEntry schema."""
 
@@ -576,6 +627,27 @@ class PageDeployment(TypedDict):
     next_cursor: NotRequired[str | None]
 
 
+class PageDriftReportSummary(TypedDict):
+    """The PageDriftReportSummary schema."""
+
+    items: list[DriftReportSummary]
+    next_cursor: NotRequired[str | None]
+
+
+class PageJobLogLine(TypedDict):
+    """The PageJobLogLine schema."""
+
+    items: list[JobLogLine]
+    next_cursor: NotRequired[str | None]
+
+
+class PageJob(TypedDict):
+    """The PageJob schema."""
+
+    items: list[Job]
+    next_cursor: NotRequired[str | None]
+
+
 class PageModelVersion(TypedDict):
     """The PageModelVersion schema."""
 
@@ -587,6 +659,13 @@ class PageModel(TypedDict):
     """The PageModel schema."""
 
     items: list[Model]
+    next_cursor: NotRequired[str | None]
+
+
+class PageMonitor(TypedDict):
+    """The PageMonitor schema."""
+
+    items: list[Monitor]
     next_cursor: NotRequired[str | None]
 
 

@@ -1,4 +1,4 @@
 """The control plane: it decides; the data planes serve.
 
-``app`` is the HTTP application, ``worker`` runs the durable jobs, ``composition`` is the only place that picks adapters.
+``app`` is the HTTP application, ``worker`` runs the durable jobs, ``composition`` alone picks adapters.
 """

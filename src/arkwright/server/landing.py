@@ -18,6 +18,7 @@ from arkwright.tenancy import TenancyService
 
 router = APIRouter(include_in_schema=False)
 _PAGE = Template((Path(__file__).parent / "landing.html").read_text(encoding="utf-8"))
+_NO_RUNS = "<p>None yet. Start with <code>arkwright train</code>.</p>"
 _SIGN_IN = """<p>You are not signed in on this browser.</p>
 <p>Run <code>arkwright login-link</code> and open the link it prints; it works once, for ten minutes.</p>"""
 

@@ -9,13 +9,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from arkwright.tenancy.bootstrap import bootstrap
+    from arkwright.tenancy.first_start import bootstrap
     from arkwright.tenancy.secrets import hash_secret, new_secret
     from arkwright.tenancy.service import TenancyService
 
 _HOMES = {
     "TenancyService": "service",
-    "bootstrap": "bootstrap",
+    "bootstrap": "first_start",
     "hash_secret": "secrets",
     "new_secret": "secrets",
 }

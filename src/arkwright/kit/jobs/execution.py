@@ -72,7 +72,11 @@ class Execution:
                 # Between the claim and here the pulse did not know this run yet.
                 if self.stopping.is_set():
                     run.interrupt(WorkerStopping())
-                end = self._work(job, run)
+                try:
+                    end = self._work(job, run)
+                except WorkerStopping:
+                    self._save_for_next_time(run)
+                    raise
             self._insist(lambda: self._finish(run, end))
             _ENDED.labels(run.kind, end.status).inc()
             _log.info("job ended", status=end.status, code=end.error.code if end.error else None)
@@ -111,6 +115,13 @@ class Execution:
             # The edge of a job: whatever it raises ends it, and is told to its owner without its traceback.
             return _End(FAILED, error=unexpected(error, "outside of its steps"))
         return _End(CANCELLED if run.cancel_noticed else SUCCEEDED, result=result)
+
+    def _save_for_next_time(self, run: JobRun) -> None:
+        try:
+            run.tick(now=True)
+        except ArkwrightError as error:
+            # The process is about to end; what was not written is what a crash would have lost.
+            _log.warning("job progress could not be written", error=error.detail)
 
     def _finish(self, run: JobRun, end: _End) -> None:
         with self.database.write(run.context) as unit:

@@ -227,17 +227,22 @@ class JobRun:
         self._wake.set()
         return self._interruption
 
-    def tick(self) -> None:
+    def tick(self, *, now: bool = False) -> None:
         """Write what is new, and see whether the job should end: called by the worker's pulse.
+
+        Parameters
+        ----------
+        now
+            Write even if nothing is new, for the time spent.
 
         Raises
         ------
         ArkwrightError
             If the database cannot be used; nothing is lost, the next tick writes it.
         """
-        now = time.monotonic()
+        moment = time.monotonic()
         with self._write_lock:
-            if self._is_news() or now - self._saved >= _SAVE_TIME_SECONDS:
+            if now or self._is_news() or moment - self._saved >= _SAVE_TIME_SECONDS:
                 with self._database.write(self.context) as unit:
                     row = repository.lock(unit, self.job_id)
                     save = self.save_into(unit, row) if row is not None and self.owns(row) else None
@@ -246,7 +251,7 @@ class JobRun:
                     return
                 save()
                 self._see(row)
-            elif now - self._looked >= _LOOK_SECONDS:
+            elif moment - self._looked >= _LOOK_SECONDS:
                 with self._database.read(self.context) as unit:
                     row = repository.find(unit, self.job_id)
                 if row is None or not self.owns(row):

@@ -20,6 +20,7 @@ from fsspec.implementations.local import LocalFileSystem
 from arkwright.core.errors import Invalid, NotFound, Unavailable
 
 _CHUNK_BYTES = 1 << 20
+_PARTIAL = ".partial"
 
 
 class ObjectStore:
@@ -104,7 +105,8 @@ class WorkspaceObjects:
             return []
         found = self._filesystem.find(top)
         skip = len(self._root) + 1
-        return sorted(str(path)[skip:] for path in found if not PurePosixPath(str(path)).name.startswith(".put-"))
+        keys = (str(path)[skip:] for path in found)
+        return sorted(key for key in keys if not key.startswith(_PARTIAL + "/"))
 
     def open_read(self, key: str) -> IO[bytes]:
         """Open an object for reading."""
@@ -123,8 +125,10 @@ class WorkspaceObjects:
                 yield stream
             return
         target = Path(path)
-        partial = target.parent / f".put-{uuid.uuid4().hex}"
+        # Beside the objects, not among them: what a crash leaves here is no part of any folder that is verified.
+        partial = Path(self._root) / _PARTIAL / uuid.uuid4().hex
         try:
+            partial.parent.mkdir(parents=True, exist_ok=True)
             target.parent.mkdir(parents=True, exist_ok=True)
             with partial.open("wb") as stream:
                 yield stream

@@ -1,15 +1,17 @@
-"""Tables for the tests of the bundles room: drawn by hypothesis, and the shipped churn data."""
+"""Tables drawn by hypothesis, the shipped churn data, and small models fitted on it."""
 
 from __future__ import annotations
 
 import csv
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 
+import lightgbm
 import numpy as np
+import pytest
 from hypothesis import strategies as st
 
+from arkwright.bundles import LightGBMEvaluator, LinearEvaluator, Predictor, fit_encoder
 from arkwright.contracts import Column, Signature
 
 CHURN = Path(__file__).parents[3] / "examples" / "telco_churn.csv"
@@ -31,8 +33,14 @@ def column_of(kind, cells):
     return column
 
 
+@pytest.fixture(scope="session", name="column_of")
+def column_of_fixture():
+    """Return the function that builds a column."""
+    return column_of
+
+
 @st.composite
-def tables(draw, min_rows=1, max_rows=12):
+def draw_table(draw, min_rows=1, max_rows=12):
     """Draw a column spec and a table of that shape."""
     n_rows = draw(st.integers(min_rows, max_rows))
     kinds = draw(st.lists(st.sampled_from(sorted(CELLS)), min_size=1, max_size=4))
@@ -41,12 +49,19 @@ def tables(draw, min_rows=1, max_rows=12):
     return spec, {column.name: column_of(column.kind, cells[column.name]) for column in spec}
 
 
-def bits(values):
-    """Return the bit patterns of floats, so that zeros differ by sign and NaNs are equal to themselves."""
-    return np.asarray(values, dtype=np.float64).view(np.uint64)
+@pytest.fixture(scope="session")
+def tables():
+    """Return the strategy for (column spec, table)."""
+    return draw_table()
 
 
-@cache
+@pytest.fixture(scope="session")
+def bits():
+    """Return a function to bit patterns: zeros differ by sign, NaNs equal themselves."""
+    return lambda values: np.asarray(values, dtype=np.float64).view(np.uint64)
+
+
+@pytest.fixture(scope="session")
 def churn():
     """Return the signature, the columns and the 0/1 target of the churn data, one row in five."""
     with CHURN.open(newline="") as file:
@@ -59,8 +74,38 @@ def churn():
         kind = "numeric" if name in numeric else "categorical"
         cells = [row[name] for row in rows]
         spec.append(Column(name=name, kind=kind))
-        columns[name] = column_of(kind, [float(c) if c.strip() else None for c in cells] if kind == "numeric" else cells)
+        columns[name] = column_of(
+            kind, [float(c) if c.strip() else None for c in cells] if kind == "numeric" else cells
+        )
     signature = Signature(
         task="binary", target="Churn", columns=tuple(spec), classes=("No", "Yes"), identifiers=("customerID",)
     )
     return signature, columns, np.array([row["Churn"] == "Yes" for row in rows], dtype=np.float64)
+
+
+@pytest.fixture(scope="session")
+def booster(churn):
+    """Return a LightGBM booster for the churn data, and its encoder."""
+    signature, columns, target = churn
+    encoder = fit_encoder(signature.columns, columns, layout="tree")
+    data = lightgbm.Dataset(
+        encoder.encode_columns(columns), target, categorical_feature=list(encoder.categorical_feature)
+    )
+    parameters = {"objective": "binary", "num_threads": 1, "verbosity": -1, "min_data_per_group": 10}
+    return lightgbm.train(parameters, data, num_boost_round=20), encoder
+
+
+@pytest.fixture(scope="session")
+def predictor(churn, booster):
+    """Return the churn predictor on LightGBM."""
+    fitted, encoder = booster
+    return Predictor(churn[0], encoder, LightGBMEvaluator(fitted.model_to_string()))
+
+
+@pytest.fixture(scope="session")
+def linear_predictor(churn):
+    """Return a churn predictor with arbitrary linear weights."""
+    signature, columns, _ = churn
+    encoder = fit_encoder(signature.columns, columns, layout="linear")
+    weights = np.random.default_rng(0).normal(size=encoder.n_outputs)
+    return Predictor(signature, encoder, LinearEvaluator(weights, -0.3, "sigmoid"))

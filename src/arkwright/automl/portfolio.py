@@ -1,0 +1,62 @@
+"""The candidates, in the order they are tried: a small fixed list of strong settings.
+
+The trivial model comes first, so that there is always something; then the linear model, which is quick and wins
+on small, additive data; then LightGBM settings that differ where it matters: how fine the trees are, how strongly
+they are held back, how categories are split.
+
+References
+----------
+Feurer et al. (2022), "Auto-Sklearn 2.0", JMLR 23: portfolios beat meta-learned warm starts at short budgets.
+Erickson et al. (2025), "TabArena": few strong settings of boosted trees, tried in a fixed order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from arkwright.automl.training import Candidate
+from arkwright.contracts.signature import TaskType
+
+BASELINE = "baseline"
+
+_LINEAR: dict[TaskType, tuple[tuple[str, Mapping[str, Any]], ...]] = {
+    "binary": (("logistic", {"C": 1.0}), ("logistic-strong", {"C": 0.05})),
+    "multiclass": (("logistic", {"C": 1.0}), ("logistic-strong", {"C": 0.05})),
+    "regression": (("ridge", {"alpha": 1.0}), ("ridge-strong", {"alpha": 30.0})),
+}
+
+_BOOSTED: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    (
+        "lightgbm-default",
+        {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20},
+    ),
+    (
+        "lightgbm-small",
+        {
+            "learning_rate": 0.05,
+            "num_leaves": 8,
+            "min_data_in_leaf": 30,
+            "feature_fraction": 0.6,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "lambda_l2": 5.0,
+            "cat_smooth": 20.0,
+            "cat_l2": 20.0,
+        },
+    ),
+)
+
+
+def portfolio(task: TaskType) -> tuple[Candidate, ...]:
+    """Return the candidates for a task, best bets early.
+
+    Examples
+    --------
+    >>> [candidate.name for candidate in portfolio("regression")][:2]
+    ['baseline', 'ridge']
+    """
+    linear = [Candidate(name=name, learner="linear", params=dict(params)) for name, params in _LINEAR[task]]
+    boosted = [Candidate(name=name, learner="lightgbm", params=dict(params)) for name, params in _BOOSTED]
+    trivial = Candidate(name=BASELINE, learner="constant")
+    return (trivial, linear[0], *boosted[:3], *linear[1:], *boosted[3:])

@@ -1,0 +1,143 @@
+"""What one process does for a search: train one fold of one candidate, or refit one on all rows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from arkwright.automl.arrays import save_array
+from arkwright.automl.learners import EncodedRows, load_learner
+from arkwright.automl.learners.ports import FloatArray, Stop
+from arkwright.automl.model_files import read_encoder, write_encoder, write_evaluator
+from arkwright.automl.problem import Problem, ProblemFolder, balanced_weights
+from arkwright.bundles import Layout, fit_encoder
+from arkwright.evaluation import score_metric
+
+
+class Candidate(msgspec.Struct, frozen=True, kw_only=True):
+    """One thing to try: a learner and its settings."""
+
+    name: str
+    learner: str
+    params: dict[str, Any] = {}
+
+
+class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of one fold: ``rounds`` is where its score was best; ``stopped`` that time cut it short."""
+
+    fold: int
+    score: float
+    rounds: int
+    stopped: bool
+    seconds: float = 0.0
+
+
+class RefitResult(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a refit; ``rounds`` are in the model."""
+
+    rounds: int
+    stopped: bool
+    seconds: float = 0.0
+
+
+def train_fold(folder: ProblemFolder, candidate: Candidate, fold: int, stop: Stop) -> FoldResult:
+    """Train a candidate on all folds but one and score it on that one.
+
+    Leaves the validation rows' scores and the model in ``trials/<name>/``.
+    """
+    problem = folder.problem()
+    learner = load_learner(candidate.learner)
+    train, validation = encoded_fold(folder, problem, fold, learner.layout)
+    model = learner.fit(train, problem.question, candidate.params, validation=validation, stop=stop)
+    scores = model.scores(validation.X)
+    out = trial_path(folder, candidate.name)
+    save_array(out / f"fold{fold}.npy", scores)
+    write_evaluator(out / f"fold{fold}", model.evaluator())
+    return FoldResult(
+        fold=fold,
+        score=score_metric(problem.task, problem.metric, validation.y, scores),
+        rounds=model.rounds,
+        stopped=model.stopped,
+    )
+
+
+def refit(folder: ProblemFolder, candidate: Candidate, rounds: int, stop: Stop) -> RefitResult:
+    """Train a candidate on every row that is not held out.
+
+    Leaves the encoder, the model and the training library's own scores of the holdout in ``refit/<name>/``; the
+    last are what the compiled predictor is compared with, and nothing here looks at the holdout's target.
+    """
+    problem = folder.problem()
+    learner = load_learner(candidate.learner)
+    rows = folder.training_rows()
+    inputs = folder.inputs(rows)
+    encoder = fit_encoder(problem.columns, inputs, layout=learner.layout)
+    y = np.asarray(folder.target()[rows], dtype=np.float64)
+    train = EncodedRows(encoder.encode_columns(inputs), y, _weights(problem, y), encoder.categorical_feature)
+    del inputs
+    model = learner.fit(train, problem.question, candidate.params, rounds=max(1, rounds), stop=stop)
+    out = refit_path(folder, candidate.name)
+    write_encoder(out, encoder)
+    write_evaluator(out, model.evaluator())
+    holdout = folder.inputs(folder.holdout_rows())
+    save_array(out / "holdout_scores.npy", model.scores(encoder.encode_columns(holdout)))
+    return RefitResult(rounds=model.rounds, stopped=model.stopped)
+
+
+def encoded_fold(folder: ProblemFolder, problem: Problem, fold: int, layout: Layout) -> tuple[EncodedRows, EncodedRows]:
+    """Return the training and validation part of a fold, encoded by an encoder that saw the training part only.
+
+    The first candidate of a layout encodes; the others map what it left.
+    """
+    cache = encoded_path(folder, fold, layout)
+    folds, target = folder.folds(), folder.target()
+    train_rows = np.flatnonzero((folds >= 0) & (folds != fold))
+    validation_rows = np.flatnonzero(folds == fold)
+    if (cache / "validation.npy").exists():
+        encoder = read_encoder(cache)
+    else:
+        inputs = folder.inputs(train_rows)
+        encoder = fit_encoder(problem.columns, inputs, layout=layout)
+        write_encoder(cache, encoder)
+        save_array(cache / "train.npy", encoder.encode_columns(inputs))
+        del inputs
+        # Written last: where it is, everything is.
+        save_array(cache / "validation.npy", encoder.encode_columns(folder.inputs(validation_rows)))
+    y_train = np.asarray(target[train_rows], dtype=np.float64)
+    y_validation = np.asarray(target[validation_rows], dtype=np.float64)
+    return (
+        EncodedRows(_mapped(cache / "train.npy"), y_train, _weights(problem, y_train), encoder.categorical_feature),
+        EncodedRows(
+            _mapped(cache / "validation.npy"),
+            y_validation,
+            _weights(problem, y_validation),
+            encoder.categorical_feature,
+        ),
+    )
+
+
+def trial_path(folder: ProblemFolder, name: str) -> Path:
+    """Return where a candidate's folds leave their results."""
+    return folder.path / "trials" / name
+
+
+def refit_path(folder: ProblemFolder, name: str) -> Path:
+    """Return where a candidate's refit leaves its model."""
+    return folder.path / "refit" / name
+
+
+def encoded_path(folder: ProblemFolder, fold: int, layout: Layout) -> Path:
+    """Return where a fold's encoder and arrays lie."""
+    return folder.path / "encoded" / f"{layout}-{fold}"
+
+
+def _weights(problem: Problem, y: FloatArray) -> FloatArray | None:
+    return balanced_weights(y, problem.n_classes) if problem.balanced and problem.task != "regression" else None
+
+
+def _mapped(path: Path) -> FloatArray:
+    mapped: FloatArray = np.load(path, mmap_mode="r")
+    return mapped
