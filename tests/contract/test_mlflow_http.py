@@ -31,13 +31,11 @@ def answering() -> Iterator[Answering]:
                 self.end_headers()
                 self.wfile.write(body.encode())
 
-            do_POST = do_GET
-
             def log_message(self, *_arguments: object) -> None:
                 """Stay quiet."""
 
         server = HTTPServer(("127.0.0.1", 0), Handler)
-        threading.Thread(target=server.serve_forever, daemon=True).start()
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
         servers.append(server)
         return MlflowTracking.remote(f"http://127.0.0.1:{server.server_port}", token="right", timeout_seconds=5)
 
@@ -61,7 +59,7 @@ def test_a_proxy_in_the_environment_does_not_stand_before_our_child(
 ) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
     monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
-    with pytest.raises(Unavailable, match="mlflow.sock"):
+    with pytest.raises(Unavailable, match=r"mlflow\.sock"):
         MlflowTracking.embedded(tmp_path / "mlflow.sock").ping()
 
 

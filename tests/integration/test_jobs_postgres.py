@@ -34,7 +34,7 @@ CONTEXT = Context(Actor("user_test", "user"), DEFAULT_WORKSPACE_ID, "req_test")
 ROWS = (JobRow, JobLogRow, JobStepRow)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def url() -> Iterator[str]:
     """A scratch database with the tables of jobs, closed to other workspaces."""
     try:
@@ -192,7 +192,7 @@ def test_a_run_that_was_superseded_commits_nothing(bench: Bench) -> None:
 
 
 def test_a_seat_has_one_occupant_and_is_free_when_its_process_is_killed(url: str) -> None:
-    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; Seat(sys.argv[1], 'worker-9').take(); "
+    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-9'); seat.take(); "
     other = subprocess.Popen(
         [sys.executable, "-c", hold + "print('seated', flush=True); time.sleep(60)", url], stdout=subprocess.PIPE
     )

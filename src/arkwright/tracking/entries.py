@@ -42,7 +42,7 @@ def tidy_key(name: str) -> str:
     >>> tidy_key("importance/tenure")
     'importance/tenure'
     >>> tidy_key("importance/price in $")
-    'importance/price in _-a541e84a'
+    'importance/price in _-24214289'
     """
     legal = _ILLEGAL.sub("_", name)
     if not legal or posixpath.normpath(legal) != legal or legal.startswith((".", "/")):

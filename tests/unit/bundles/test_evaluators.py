@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import pickle
 import subprocess
 import sys
@@ -15,7 +16,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from arkwright.bundles import EVALUATORS, ConstantEvaluator, EvaluatorFailed, LightGBMEvaluator, LinearEvaluator
+from arkwright.bundles import (
+    EVALUATORS,
+    ConstantEvaluator,
+    EvaluatorFailed,
+    EvaluatorUnavailable,
+    LightGBMEvaluator,
+    LinearEvaluator,
+)
+from arkwright.bundles.evaluators.lightgbm import _Library, _library
 
 
 def hard_matrix(n_features, n_rows=300):
@@ -80,6 +89,24 @@ def test_lightgbm_refuses_a_text_that_is_no_model():
 def test_lightgbm_refuses_a_matrix_of_another_width(predictor):
     with pytest.raises(EvaluatorFailed, match="takes 19 features, the matrix has 2"):
         predictor.evaluator.scores_matrix(np.zeros((1, 2)))
+
+
+def test_a_missing_library_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    _library.cache_clear()
+    try:
+        with pytest.raises(EvaluatorUnavailable, match="library is not installed") as caught:
+            LightGBMEvaluator("tree")
+    finally:
+        _library.cache_clear()
+    assert "pip install" in caught.value.hint
+
+
+def test_a_library_that_cannot_be_loaded_says_why(tmp_path):
+    broken = tmp_path / "lib_lightgbm.so"
+    broken.write_bytes(b"no library")
+    with pytest.raises(EvaluatorUnavailable, match="cannot be loaded"):
+        _Library(str(broken))
 
 
 def test_scoring_needs_neither_pandas_nor_scikit_learn_nor_the_lightgbm_package(booster, tmp_path):

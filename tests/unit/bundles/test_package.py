@@ -291,3 +291,16 @@ def test_a_bundle_appears_whole_or_not_at_all(parts, tmp_path, monkeypatch):
     assert seen == [(False, sorted(path.name for path in (tmp_path / "b").iterdir()))]
     verify_bundle(tmp_path / "b", digest)
     assert [path.name for path in tmp_path.iterdir()] == ["b"]
+
+
+def test_two_writers_of_the_same_bundle_both_succeed(parts, tmp_path, monkeypatch):
+    rename = Path.rename
+
+    def overtaken(self, target):
+        monkeypatch.setattr(Path, "rename", rename)
+        write_bundle(target, **parts)
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", overtaken)
+    verify_bundle(tmp_path / "b", write_bundle(tmp_path / "b", **parts))
+    assert [path.name for path in tmp_path.iterdir()] == ["b"]

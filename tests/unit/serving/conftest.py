@@ -211,3 +211,13 @@ async def until(condition: Callable[[], Any], seconds: float = 10.0) -> None:
 def platform(tmp_path: Path, object_store: ObjectStore) -> Platform:
     settings = load_settings(home=tmp_path / "home", objects_url=object_store.url)
     return Platform(settings, object_store, ControlPlane(), tmp_path / "written")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    """Run ``async def`` tests on a loop of their own."""
+    if not asyncio.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    names = pyfuncitem._fixtureinfo.argnames
+    asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
+    return True

@@ -67,7 +67,10 @@ def install_problem_handlers(app: FastAPI) -> None:
             "The platform failed on this request; it is a defect, not your mistake.",
             hint="The log has the details under this request id.",
         )
-        return _respond(request, problem)
+        answer = _respond(request, problem)
+        # This handler stands outside the middleware that adds the id to every other answer.
+        answer.headers["X-Request-Id"] = getattr(request.state, "request_id", "")
+        return answer
 
 
 def _respond(request: Request, error: ArkwrightError, status: int | None = None) -> JSONResponse:

@@ -80,7 +80,7 @@ def test_two_processes_cannot_sit_in_one_seat(bench: Any, tmp_path: Path) -> Non
     from arkwright.core.errors import Conflict
     from arkwright.kit.jobs.seat import Seat
 
-    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; Seat(sys.argv[1], 'worker-1').take(); "
+    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-1'); seat.take(); "
     other = subprocess.Popen(
         [sys.executable, "-c", hold + "print('seated', flush=True); time.sleep(60)", bench.url],
         stdout=subprocess.PIPE,

@@ -1,0 +1,202 @@
+"""Problems, pages and idempotency, over a real application."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from arkwright.access import record
+from arkwright.access.tables import AuditRow
+from arkwright.core.clock import FixedClock
+from arkwright.core.context import Context
+from arkwright.core.errors import Invalid, NotAuthenticated, PolicyRefused, Unavailable
+from arkwright.core.problems import error_from_document
+from arkwright.kit.db import Database
+from arkwright.kit.http import (
+    IdempotencyMiddleware,
+    Page,
+    PageCursor,
+    Read,
+    RequestMiddleware,
+    Write,
+    install_problem_handlers,
+    page_of,
+    read_cursor,
+)
+
+KEY = {"Authorization": "Bearer good"}
+
+
+class Body(BaseModel):
+    name: str
+
+
+@pytest.fixture
+def gate() -> threading.Event:
+    return threading.Event()
+
+
+@pytest.fixture
+def app(database: Database, context: Context, gate: threading.Event) -> FastAPI:
+    app = FastAPI()
+
+    def authenticate(secret: str, request_id: str) -> Context:
+        if secret != "good":
+            raise NotAuthenticated("The key is not known.")
+        return context
+
+    app.state.database = database
+    app.state.services = {}
+    app.state.authenticate = authenticate
+    install_problem_handlers(app)
+    app.add_middleware(IdempotencyMiddleware)
+    app.add_middleware(RequestMiddleware)
+
+    @app.post("/things", status_code=201)
+    def create(unit: Write, body: Body) -> dict[str, int]:
+        row = record(unit, "thing.create", "thing", body.name)
+        if body.name == "refused":
+            raise PolicyRefused("No.", unmet=["It is not good enough."])
+        if body.name == "away":
+            raise Unavailable("Not now.", retry_after_seconds=7)
+        if body.name == "defect":
+            raise ZeroDivisionError("secret detail")
+        if body.name == "slow":
+            gate.wait(5)
+        return {"seq": row.seq}
+
+    @app.get("/things")
+    def things(unit: Read, cursor: PageCursor = "", limit: int = 2) -> Page[str]:
+        after = int(read_cursor(cursor) or 0)
+        rows = list(
+            unit.session.scalars(select(AuditRow).where(AuditRow.seq > after).order_by(AuditRow.seq).limit(limit + 1))
+        )
+        return page_of(rows, limit, lambda row: str(row.seq), lambda row: row.entity_id)
+
+    return app
+
+
+@pytest.fixture
+def client(app: FastAPI) -> Iterator[TestClient]:
+    with TestClient(app, raise_server_exceptions=False, headers=KEY) as opened:
+        yield opened
+
+
+def names(client: TestClient) -> list[str]:
+    return list(client.get("/things?limit=100").json()["items"])
+
+
+def test_an_answer_means_that_it_was_committed(client: TestClient) -> None:
+    assert client.post("/things", json={"name": "a"}).json() == {"seq": 1}
+    assert names(client) == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("name", "status", "code"),
+    [("refused", 409, "policy_refused"), ("away", 503, "unavailable"), ("defect", 500, "internal")],
+)
+def test_an_error_is_a_problem_document_and_nothing_is_kept(
+    client: TestClient, name: str, status: int, code: str
+) -> None:
+    answer = client.post("/things", json={"name": name})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["request_id"] == answer.headers["x-request-id"]
+    assert "secret detail" not in answer.text
+    assert names(client) == []
+
+
+def test_the_client_gets_the_same_error_back(client: TestClient) -> None:
+    refused = error_from_document(client.post("/things", json={"name": "refused"}).json())
+    assert isinstance(refused, PolicyRefused)
+    assert refused.unmet == ["It is not good enough."]
+    away = client.post("/things", json={"name": "away"})
+    assert away.headers["retry-after"] == "7"
+    assert isinstance(error_from_document(away.json()), Unavailable)
+
+
+def test_a_malformed_body_names_its_fields(client: TestClient) -> None:
+    answer = client.post("/things", json={"title": "x"})
+    assert answer.status_code == 422
+    assert answer.json()["errors"][0]["field"] == "name"
+
+
+@pytest.mark.parametrize("headers", [{"Authorization": ""}, {"Authorization": "Bearer bad"}])
+def test_without_a_good_key_nothing_is_done(app: FastAPI, headers: dict[str, str]) -> None:
+    with TestClient(app, headers=headers) as stranger:
+        answer = stranger.post("/things", json={"name": "a"})
+        assert answer.status_code == 401
+        assert answer.headers["www-authenticate"] == "Bearer"
+
+
+def test_a_path_that_is_not_there_is_a_problem_too(client: TestClient) -> None:
+    assert client.get("/nowhere").json()["code"] == "not_found"
+    assert client.delete("/things").status_code == 405
+
+
+def test_a_request_id_is_taken_over_if_it_is_harmless(client: TestClient) -> None:
+    assert client.get("/things", headers={"X-Request-Id": "mine-1"}).headers["x-request-id"] == "mine-1"
+    made = client.get("/things", headers={"X-Request-Id": "evil id <x>"}).headers["x-request-id"]
+    assert made.startswith("req_")
+
+
+def test_pages_lead_to_each_other_and_end(client: TestClient) -> None:
+    for name in "abcde":
+        client.post("/things", json={"name": name})
+    seen: list[str] = []
+    cursor: str | None = ""
+    while cursor is not None:
+        page = client.get("/things", params={"cursor": cursor}).json()
+        seen += page["items"]
+        cursor = page["next_cursor"]
+    assert seen == list("abcde")
+
+
+def test_a_foreign_cursor_is_refused() -> None:
+    with pytest.raises(Invalid, match="not one of ours"):
+        read_cursor("ÿ!")
+
+
+def test_a_browser_s_session_is_not_usable_from_another_site(app: FastAPI) -> None:
+    with TestClient(app, cookies={"arkwright_session": "good"}) as browser:
+        forged = browser.post("/things", json={"name": "a"}, headers={"Origin": "https://evil.example"})
+        assert (forged.status_code, forged.json()["code"]) == (403, "csrf.refused")
+        own = browser.post("/things", json={"name": "a"}, headers={"Origin": "http://testserver"})
+        assert own.status_code == 201
+
+
+class TestIdempotencyKey:
+    def test_the_same_request_is_done_once(self, client: TestClient) -> None:
+        first = client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        second = client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        assert (second.status_code, second.json()) == (first.status_code, first.json())
+        assert second.headers["idempotent-replayed"] == "true"
+        assert names(client) == ["a"]
+
+    def test_another_body_under_the_same_key_is_refused(self, client: TestClient) -> None:
+        client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        answer = client.post("/things", json={"name": "b"}, headers={"Idempotency-Key": "k"})
+        assert (answer.status_code, answer.json()["code"]) == (422, "idempotency.mismatch")
+
+    def test_a_failure_of_the_platform_can_be_tried_again(self, client: TestClient) -> None:
+        for _ in range(2):
+            answer = client.post("/things", json={"name": "away"}, headers={"Idempotency-Key": "k"})
+            assert answer.status_code == 503
+            assert "idempotent-replayed" not in answer.headers
+
+    def test_a_day_later_the_key_is_free_again(self, client: TestClient, clock: FixedClock) -> None:
+        client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        clock.advance(86_401)
+        client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        assert names(client) == ["a", "a"]
+
+    def test_without_a_good_key_an_idempotency_key_is_refused(self, app: FastAPI) -> None:
+        with TestClient(app) as stranger:
+            answer = stranger.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+            assert answer.status_code == 401
