@@ -17,7 +17,7 @@ from arkwright.bundles import LinearEvaluator, Predictor, fit_baseline, fit_enco
 from arkwright.contracts import Column, Signature
 from arkwright.core.clock import FixedClock
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, Actor, Context
-from arkwright.kit.db import Database, Table
+from arkwright.kit.db import Database
 from arkwright.kit.objects import ObjectStore, WorkspaceObjects
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -35,8 +35,7 @@ def migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A SQLite file with the current schema, to be copied."""
     path = tmp_path_factory.mktemp("schema") / "arkwright.db"
     database = Database(f"sqlite:///{path}")
-    import_every_table()
-    Table.metadata.create_all(database.engine)
+    database.migrate()
     with database.engine.connect() as connection:
         connection.exec_driver_sql("ROLLBACK")
         connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")

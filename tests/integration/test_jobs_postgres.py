@@ -192,9 +192,10 @@ def test_a_run_that_was_superseded_commits_nothing(bench: Bench) -> None:
 
 
 def test_a_seat_has_one_occupant_and_is_free_when_its_process_is_killed(url: str) -> None:
-    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-9'); seat.take(); "
+    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-9'); "
     other = subprocess.Popen(
-        [sys.executable, "-c", hold + "print('seated', flush=True); time.sleep(60)", url], stdout=subprocess.PIPE
+        [sys.executable, "-c", hold + "seat.take(); print('seated', flush=True); time.sleep(60)", url],
+        stdout=subprocess.PIPE,
     )
     try:
         assert other.stdout is not None

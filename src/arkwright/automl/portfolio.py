@@ -26,10 +26,34 @@ _LINEAR: dict[TaskType, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     "regression": (("ridge", {"alpha": 1.0}), ("ridge-strong", {"alpha": 30.0})),
 }
 
+_HELD_BACK: Mapping[str, Any] = {"bagging_fraction": 0.8, "bagging_freq": 1}
+
 _BOOSTED: tuple[tuple[str, Mapping[str, Any]], ...] = (
+    ("lightgbm-default", {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20}),
     (
-        "lightgbm-default",
-        {"learning_rate": 0.1, "num_leaves": 31, "min_data_in_leaf": 20},
+        "lightgbm-slow",
+        {
+            "learning_rate": 0.03,
+            "num_leaves": 31,
+            "min_data_in_leaf": 20,
+            "feature_fraction": 0.7,
+            "lambda_l2": 1.0,
+            **_HELD_BACK,
+        },
+    ),
+    (
+        "lightgbm-shallow",
+        {
+            "learning_rate": 0.08,
+            "num_leaves": 4,
+            "min_data_in_leaf": 20,
+            "feature_fraction": 0.4,
+            "lambda_l2": 5.0,
+            "cat_smooth": 20.0,
+            "cat_l2": 20.0,
+            "patience": 100,
+            **_HELD_BACK,
+        },
     ),
     (
         "lightgbm-small",
@@ -38,11 +62,32 @@ _BOOSTED: tuple[tuple[str, Mapping[str, Any]], ...] = (
             "num_leaves": 8,
             "min_data_in_leaf": 30,
             "feature_fraction": 0.6,
-            "bagging_fraction": 0.8,
-            "bagging_freq": 1,
             "lambda_l2": 5.0,
             "cat_smooth": 20.0,
             "cat_l2": 20.0,
+            **_HELD_BACK,
+        },
+    ),
+    (
+        "lightgbm-wide",
+        {
+            "learning_rate": 0.03,
+            "num_leaves": 96,
+            "min_data_in_leaf": 10,
+            "feature_fraction": 0.5,
+            "lambda_l2": 1.0,
+            **_HELD_BACK,
+        },
+    ),
+    (
+        "lightgbm-extra",
+        {
+            "learning_rate": 0.05,
+            "num_leaves": 31,
+            "min_data_in_leaf": 20,
+            "extra_trees": True,
+            "feature_fraction": 0.7,
+            "lambda_l2": 2.0,
         },
     ),
 )
@@ -59,4 +104,4 @@ def portfolio(task: TaskType) -> tuple[Candidate, ...]:
     linear = [Candidate(name=name, learner="linear", params=dict(params)) for name, params in _LINEAR[task]]
     boosted = [Candidate(name=name, learner="lightgbm", params=dict(params)) for name, params in _BOOSTED]
     trivial = Candidate(name=BASELINE, learner="constant")
-    return (trivial, linear[0], *boosted[:3], *linear[1:], *boosted[3:])
+    return (trivial, linear[0], *boosted, *linear[1:])

@@ -75,7 +75,7 @@ def detect_task(
     Parameters
     ----------
     values
-        The column: float64 with NaN, or object with None.
+        The column: float64 with NaN, or object with None and either the values themselves or their text.
     column_type
         Its type in the dataset, which is the type of the class labels.
     requested
@@ -141,13 +141,15 @@ def labels_of(values: npt.NDArray[Any], column_type: ColumnType, target: str) ->
         whole = column_type == "integer" or _all_whole(values)
         return [None if np.isnan(cell) else int(cell) if whole else float(cell) for cell in values.astype(np.float64)]
     cells = values.tolist()
-    if column_type == "boolean":
-        return [None if cell is None else str(cell) == "True" for cell in cells]
-    if column_type == "integer":
-        return [None if cell is None else int(float(cell)) for cell in cells]
     if column_type == "number":
         return labels_of(np.array([np.nan if cell is None else float(cell) for cell in cells]), column_type, target)
-    return [None if cell is None else str(cell) for cell in cells]
+    return [None if cell is None else _label(cell, column_type) for cell in cells]
+
+
+def _label(cell: Any, column_type: ColumnType) -> Label:
+    if column_type == "boolean":
+        return cell if isinstance(cell, bool) else str(cell) == "True"
+    return int(cell) if column_type == "integer" else str(cell)
 
 
 def encode_target(

@@ -28,7 +28,7 @@ app = typer.Typer(
     help="From raw data to a governed, monitored model in production.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 _JOURNEY, _PLATFORM, _THINGS = "The journey", "The platform", "What there is"

@@ -108,6 +108,15 @@ def table(columns: Sequence[Column], rows: Iterable[Any], *, empty: str = "None.
     results().print(drawn)
 
 
+def cell_of(name: str) -> Callable[[Any], object]:
+    """Return how to read one key of a row."""
+
+    def read(row: Mapping[str, Any]) -> object:
+        return row.get(name)
+
+    return read
+
+
 def facts(pairs: Mapping[str, object]) -> None:
     """Write names and values, one a line; values that are None or empty are left out."""
     from rich.table import Table
@@ -155,11 +164,11 @@ def moment(text: object) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text without control characters: a column's name must not be able to steer the terminal.
+    r"""Return text without control characters: a column's name must not be able to steer the terminal.
 
     Examples
     --------
-    >>> plain("a\\x1b[31mb")
+    >>> plain("a\x1b[31mb")
     'a[31mb'
     """
     return text.translate(_CONTROL)
@@ -169,6 +178,4 @@ def _console(stream: TextIO) -> Console:
     from rich.console import Console
 
     terminal = stream.isatty()
-    return Console(
-        file=stream, markup=False, emoji=False, highlight=False, width=None if terminal else _PIPE_WIDTH
-    )
+    return Console(file=stream, markup=False, emoji=False, highlight=False, width=None if terminal else _PIPE_WIDTH)

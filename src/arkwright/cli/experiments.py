@@ -15,7 +15,7 @@ ExperimentId = Annotated[str, typer.Argument(help="The experiment's id, exp_..."
 
 
 @app.command("ls")
-def list_experiments(json: Json = False) -> None:
+def list_experiments(_json: Json = False) -> None:
     """List experiments, oldest first."""
     with connect() as client:
         found = client.experiments.list()
@@ -31,7 +31,7 @@ def list_experiments(json: Json = False) -> None:
 
 
 @app.command("show")
-def show_experiment(experiment: ExperimentId, json: Json = False) -> None:
+def show_experiment(experiment: ExperimentId, _json: Json = False) -> None:
     """Show an experiment with its leaderboard."""
     with connect() as client:
         found = client.experiments.get(experiment)
@@ -59,7 +59,7 @@ def show_experiment(experiment: ExperimentId, json: Json = False) -> None:
 
 
 @app.command("trials")
-def list_trials(experiment: ExperimentId, json: Json = False) -> None:
+def list_trials(experiment: ExperimentId, _json: Json = False) -> None:
     """List every candidate's run, with its parameters and metrics."""
     with connect() as client:
         found = client.experiments.trials(experiment)
@@ -74,7 +74,7 @@ def list_trials(experiment: ExperimentId, json: Json = False) -> None:
 
 
 @app.command("cancel")
-def cancel_experiment(experiment: ExperimentId, json: Json = False) -> None:
+def cancel_experiment(experiment: ExperimentId, _json: Json = False) -> None:
     """Stop searching; the best candidate so far is still fitted, evaluated and registered."""
     with connect() as client:
         accepted = client.experiments.cancel(experiment)

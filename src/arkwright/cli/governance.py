@@ -24,7 +24,7 @@ def list_audit_log(
     entity: Annotated[str, typer.Option(help="Only entries about this id.")] = "",
     action: Annotated[str, typer.Option(help="Only this action, such as model.promote.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 30,
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """List who did what, newest first."""
     with connect() as client:
@@ -40,7 +40,7 @@ def list_audit_log(
 
 
 @audit.command("verify")
-def verify_audit_log(json: Json = False) -> None:
+def verify_audit_log(_json: Json = False) -> None:
     """Recompute the whole chain; fails if it is broken."""
     with connect() as client:
         verdict = client.audit.verify()
@@ -52,7 +52,7 @@ def verify_audit_log(json: Json = False) -> None:
 def lineage(
     entity_type: Annotated[str, typer.Argument(help="model_version, dataset_version, deployment, ...")],
     entity_id: Annotated[str, typer.Argument(help="Its id.")],
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Show everything a thing was made from, and everything that was made with it."""
     with connect() as client:
@@ -61,7 +61,7 @@ def lineage(
 
 
 @keys.command("ls")
-def list_keys(json: Json = False) -> None:
+def list_keys(_json: Json = False) -> None:
     """List keys, without their secrets."""
     with connect() as client:
         found = client.api_keys.list()
@@ -80,7 +80,7 @@ def list_keys(json: Json = False) -> None:
 def create_key(
     name: Annotated[str, typer.Argument(help="What it is for.")],
     expires: Annotated[str, typer.Option(help="When it ends, such as 2027-01-01 or 2027-01-01T00:00:00Z.")] = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Create a key; its secret is shown this once."""
     expires_at = _moment(expires) if expires else None
@@ -95,7 +95,7 @@ def create_key(
 
 
 @keys.command("revoke")
-def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, key_...")], json: Json = False) -> None:
+def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, key_...")], _json: Json = False) -> None:
     """Revoke a key: at once, for predictions within a second."""
     with connect() as client:
         revoked = client.api_keys.revoke(key)

@@ -20,7 +20,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id, job_...", metavar="JOB
 def list_jobs(
     status: Annotated[str, typer.Option(help="queued, running, succeeded, failed or cancelled.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 20,
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """List jobs, newest first."""
     with connect() as client:
@@ -37,7 +37,7 @@ def list_jobs(
 
 
 @app.command("show")
-def show_job(job: JobId, json: Json = False) -> None:
+def show_job(job: JobId, _json: Json = False) -> None:
     """Show a job."""
     with connect() as client:
         found = client.jobs.get(job)
@@ -48,7 +48,7 @@ def show_job(job: JobId, json: Json = False) -> None:
 def wait_for_job(
     job: JobId,
     timeout: Annotated[str, typer.Option(help="How long at the most, such as 5m; empty: as long as it takes.")] = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Wait until a job has ended; fails if it failed."""
     from arkwright.cli.progress import JobProgress
@@ -61,7 +61,7 @@ def wait_for_job(
 
 
 @app.command("cancel")
-def cancel_job(job: JobId, json: Json = False) -> None:
+def cancel_job(job: JobId, _json: Json = False) -> None:
     """Ask for a job to end; a training keeps its best candidate so far."""
     with connect() as client:
         found = client.jobs.cancel(job)
@@ -69,7 +69,7 @@ def cancel_job(job: JobId, json: Json = False) -> None:
 
 
 @app.command("logs")
-def show_logs(job: JobId, json: Json = False) -> None:
+def show_logs(job: JobId, _json: Json = False) -> None:
     """Show what a job wrote down."""
     with connect() as client:
         found = client.jobs.logs(job)

@@ -19,7 +19,7 @@ Comment = Annotated[str, typer.Option("--comment", "-m", help="Why; kept in the 
 
 
 @app.command("ls")
-def list_models(json: Json = False) -> None:
+def list_models(_json: Json = False) -> None:
     """List models."""
     with connect() as client:
         found = client.models.list()
@@ -37,7 +37,7 @@ def list_models(json: Json = False) -> None:
 def show_model(
     model: ModelName,
     version: Annotated[str, typer.Argument(help="Show this version; without it, the model.")] = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Show a model, or one of its versions."""
     with connect() as client:
@@ -65,7 +65,7 @@ def show_model(
 
 
 @app.command("versions")
-def list_versions(model: ModelName, json: Json = False) -> None:
+def list_versions(model: ModelName, _json: Json = False) -> None:
     """List a model's versions, newest first."""
     with connect() as client:
         found = client.models.versions(model)
@@ -76,7 +76,7 @@ def list_versions(model: ModelName, json: Json = False) -> None:
 def show_history(
     model: ModelName,
     until: Annotated[str, typer.Option(help="Only changes up to this moment, such as 2027-01-01T00:00:00Z.")] = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """List every stage change, oldest first: what was in production at any time."""
     with connect() as client:
@@ -97,11 +97,9 @@ def show_history(
 def promote(
     model: ModelName,
     version: Version,
-    stage: Annotated[
-        str, typer.Option(help="staged, canary, production, archived or deprecated.")
-    ] = "production",
+    stage: Annotated[str, typer.Option(help="staged, canary, production, archived or deprecated.")] = "production",
     comment: Comment = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Move a version to a stage, if the gate allows it; endpoints that follow production reload within seconds."""
     with connect() as client:
@@ -115,7 +113,7 @@ def promote(
     emit(promoted, render)
 
 
-def rollback(model: ModelName, comment: Comment = "", json: Json = False) -> None:
+def rollback(model: ModelName, comment: Comment = "", _json: Json = False) -> None:
     """Put the previous production version back."""
     with connect() as client:
         restored = client.models.rollback(model, comment=comment)

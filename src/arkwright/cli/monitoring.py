@@ -24,7 +24,7 @@ _STYLES = {"RED": "bold red", "YELLOW": "yellow", "GREEN": "green"}
 
 
 @monitors.command("ls")
-def list_monitors(deployment: Deployment, json: Json = False) -> None:
+def list_monitors(deployment: Deployment, _json: Json = False) -> None:
     """List a deployment's monitors."""
     with connect() as client:
         found = client.monitors.list(deployment)
@@ -43,7 +43,7 @@ def run_monitor(
     deployment: Deployment,
     rows: Annotated[int | None, typer.Option(min=1, help="Look at this many of the latest predictions.")] = None,
     hours: Annotated[float | None, typer.Option(min=0, help="Look back this many hours.")] = None,
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Compare the latest predictions with the training data now."""
     from arkwright.cli.progress import JobProgress
@@ -61,7 +61,7 @@ def run_monitor(
 def list_reports(
     deployment: Deployment,
     limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 20,
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """List a deployment's drift reports, newest first."""
     with connect() as client:
@@ -81,7 +81,7 @@ def list_reports(
 def show_report(
     deployment: Deployment,
     report: Annotated[str, typer.Argument(help="A report's id; the newest by default.")] = "latest",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """Show a drift report, feature by feature."""
     with connect() as client:
@@ -93,7 +93,7 @@ def show_report(
 def list_alerts(
     status: Annotated[str, typer.Option(help="open, acknowledged or resolved; empty: all.")] = "",
     deployment: Annotated[str, typer.Option(help="Only of this deployment.")] = "",
-    json: Json = False,
+    _json: Json = False,
 ) -> None:
     """List alerts, newest first."""
     with connect() as client:
@@ -102,7 +102,7 @@ def list_alerts(
 
 
 @alerts.command("ack")
-def acknowledge_alert(alert: AlertId, comment: Comment = "", json: Json = False) -> None:
+def acknowledge_alert(alert: AlertId, comment: Comment = "", _json: Json = False) -> None:
     """Say that somebody is looking at it."""
     with connect() as client:
         changed = client.alerts.acknowledge(_full_id(client, alert), comment=comment)
@@ -110,7 +110,7 @@ def acknowledge_alert(alert: AlertId, comment: Comment = "", json: Json = False)
 
 
 @alerts.command("resolve")
-def resolve_alert(alert: AlertId, comment: Comment = "", json: Json = False) -> None:
+def resolve_alert(alert: AlertId, comment: Comment = "", _json: Json = False) -> None:
     """Close it; the next breach raises a new one."""
     with connect() as client:
         changed = client.alerts.resolve(_full_id(client, alert), comment=comment)

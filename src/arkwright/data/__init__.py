@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arkwright.data.correlation import Correlation
     from arkwright.data.fingerprint import Fingerprint, fingerprint_table
+    from arkwright.data.ingestion import IngestRequest
     from arkwright.data.jobs import IngestJob
     from arkwright.data.profile import ColumnProfile, Profile, profile_table
     from arkwright.data.reading import ReadOptions, TableReader, read_table
     from arkwright.data.schema import ColumnSchema, ColumnType, DataWarning, unknown_column
-    from arkwright.data.service import DatasetService
+    from arkwright.data.service import DatasetService, UploadService
     from arkwright.data.tables import DatasetRow, DatasetVersionRow, UploadRow
-    from arkwright.data.uploads import UploadService
 
 _HOMES = {
     "ColumnProfile": "profile",
@@ -32,11 +32,12 @@ _HOMES = {
     "DatasetVersionRow": "tables",
     "Fingerprint": "fingerprint",
     "IngestJob": "jobs",
+    "IngestRequest": "ingestion",
     "Profile": "profile",
     "ReadOptions": "reading",
     "TableReader": "reading",
     "UploadRow": "tables",
-    "UploadService": "uploads",
+    "UploadService": "service",
     "fingerprint_table": "fingerprint",
     "profile_table": "profile",
     "read_table": "reading",
@@ -54,6 +55,7 @@ __all__ = [
     "DatasetVersionRow",
     "Fingerprint",
     "IngestJob",
+    "IngestRequest",
     "Profile",
     "ReadOptions",
     "TableReader",

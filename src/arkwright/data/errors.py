@@ -32,15 +32,6 @@ def upload_not_found(upload_id: str) -> NotFound:
     )
 
 
-def project_not_found(project_id: str) -> NotFound:
-    """Return the error for a project that does not exist."""
-    return NotFound(
-        f"There is no project {project_id!r} in this workspace.",
-        code="project.not_found",
-        hint="GET /v1/projects lists the projects; leave it out for the default one.",
-    )
-
-
 def stored_table_damaged(version_id: str, reason: Exception) -> Unavailable:
     """Return the error for a version whose stored table cannot be read."""
     return Unavailable(

@@ -5,19 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from arkwright.data.formats import Format
 from arkwright.data.schema import ColumnType
 
-_UPLOAD = {
+_UPLOAD: dict[str, JsonValue] = {
     "upload_id": "up_01jn0000000000000000000000",
     "filename": "telco_churn.csv",
     "size_bytes": 970457,
     "sha256": "16320c9c1ec72448db59aa0a26a0b95401046bef5d02fd3aeb906448e3055e91",
 }
-_COLUMN = {"name": "TotalCharges", "type": "number", "nullable": True, "n_missing": 11}
-_WARNING = {
+_COLUMN: dict[str, JsonValue] = {"name": "TotalCharges", "type": "number", "nullable": True, "n_missing": 11}
+_WARNING: dict[str, JsonValue] = {
     "code": "blank_cells",
     "message": "column 'TotalCharges' has 11 blank cells, read as missing",
     "column": "TotalCharges",
@@ -37,7 +37,7 @@ class Upload(BaseModel):
     sha256: str
 
 
-class Source(BaseModel):
+class IngestSource(BaseModel):
     """Where the table comes from: an upload, or a path on the platform's machine below an allowed root."""
 
     model_config = ConfigDict(extra="forbid")
@@ -69,7 +69,7 @@ class IngestRequest(BaseModel):
         },
     )
 
-    source: Source
+    source: IngestSource
     name: str = Field("", max_length=120, description="The dataset; empty: named after the file.")
     project_id: str = Field("", max_length=40, description="Empty: the default project.")
     format: Format | None = Field(None, description="Recognised from name and content if left out.")
@@ -102,7 +102,7 @@ class IngestAccepted(BaseModel):
     dataset_id: str
 
 
-class ColumnPayload(BaseModel):
+class DatasetColumn(BaseModel):
     """A column of a dataset version."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_COLUMN]})
@@ -113,7 +113,7 @@ class ColumnPayload(BaseModel):
     n_missing: int
 
 
-class WarningPayload(BaseModel):
+class DatasetWarning(BaseModel):
     """Something a person should know about how a file was read; ``row`` counts from 1 below the header, 0 for none."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_WARNING]})
@@ -125,7 +125,7 @@ class WarningPayload(BaseModel):
     row: int = 0
 
 
-class SourcePayload(BaseModel):
+class DatasetSource(BaseModel):
     """The file a version was read from."""
 
     filename: str
@@ -140,6 +140,7 @@ class Dataset(BaseModel):
     """A dataset."""
 
     model_config = ConfigDict(
+        populate_by_name=True,
         json_schema_extra={
             "examples": [
                 {
@@ -152,14 +153,14 @@ class Dataset(BaseModel):
                     "created_at": "2026-01-02T03:04:05Z",
                 }
             ]
-        }
+        },
     )
 
     id: str
     name: str
     project_id: str
     latest_version: int
-    columns: list[ColumnPayload] = Field(serialization_alias="schema")
+    columns: list[DatasetColumn] = Field(alias="schema")
     created_by: str
     created_at: datetime
 
@@ -168,6 +169,7 @@ class DatasetVersion(BaseModel):
     """An immutable version; ``fingerprint`` is a hash of its content, however a file wrote it down."""
 
     model_config = ConfigDict(
+        populate_by_name=True,
         json_schema_extra={
             "examples": [
                 {
@@ -191,7 +193,7 @@ class DatasetVersion(BaseModel):
                     "created_at": "2026-01-02T03:04:05Z",
                 }
             ]
-        }
+        },
     )
 
     id: str
@@ -200,15 +202,15 @@ class DatasetVersion(BaseModel):
     fingerprint: str
     n_rows: int
     size_bytes: int
-    columns: list[ColumnPayload] = Field(serialization_alias="schema")
-    warnings: list[WarningPayload]
-    source: SourcePayload
+    columns: list[DatasetColumn] = Field(alias="schema")
+    warnings: list[DatasetWarning]
+    source: DatasetSource
     job_id: str
     created_by: str
     created_at: datetime
 
 
-class TopValuePayload(BaseModel):
+class TopValue(BaseModel):
     """A frequent value."""
 
     value: str
@@ -216,7 +218,7 @@ class TopValuePayload(BaseModel):
     share: float
 
 
-class NumericPayload(BaseModel):
+class NumericSummary(BaseModel):
     """Numbers: moments, quantiles by probability, Tukey's outliers."""
 
     mean: float
@@ -232,7 +234,7 @@ class NumericPayload(BaseModel):
     n_negative: int
 
 
-class TextPayload(BaseModel):
+class TextSummary(BaseModel):
     """Texts: lengths in characters and words."""
 
     mean_length: float
@@ -240,14 +242,14 @@ class TextPayload(BaseModel):
     mean_words: float
 
 
-class TimePayload(BaseModel):
+class TimeSummary(BaseModel):
     """Moments: the first and the last."""
 
     minimum: str
     maximum: str
 
 
-class ColumnProfilePayload(BaseModel):
+class ColumnProfile(BaseModel):
     """What a column looks like."""
 
     name: str
@@ -259,13 +261,13 @@ class ColumnProfilePayload(BaseModel):
     monotone: bool
     id_like: bool
     flags: list[str]
-    top_values: list[TopValuePayload]
-    numeric: NumericPayload | None
-    text: TextPayload | None
-    time: TimePayload | None
+    top_values: list[TopValue]
+    numeric: NumericSummary | None
+    text: TextSummary | None
+    time: TimeSummary | None
 
 
-class CorrelationPayload(BaseModel):
+class Correlation(BaseModel):
     """Two numeric columns that move together."""
 
     a: str
@@ -299,17 +301,18 @@ class DatasetProfile(BaseModel):
     n_looked_at: int
     sampled: bool
     note: str
-    columns: list[ColumnProfilePayload]
-    correlations: list[CorrelationPayload]
+    columns: list[ColumnProfile]
+    correlations: list[Correlation]
 
 
 class DatasetPreview(BaseModel):
     """The first rows; times in ISO 8601, missing cells null."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"n_rows": 7043, "schema": [_COLUMN], "rows": [{"TotalCharges": 29.85}]}]}
+        populate_by_name=True,
+        json_schema_extra={"examples": [{"n_rows": 7043, "schema": [_COLUMN], "rows": [{"TotalCharges": 29.85}]}]},
     )
 
     n_rows: int
-    columns: list[ColumnPayload] = Field(serialization_alias="schema")
+    columns: list[DatasetColumn] = Field(alias="schema")
     rows: list[dict[str, Any]]

@@ -6,7 +6,7 @@ from all its cells, then to convert them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import IO
 
@@ -80,6 +80,8 @@ class TableReader:
         The file; binary and seekable, plain or compressed with gzip.
     options
         How to read it.
+    watch
+        Called after each chunk of rows, in both passes; what it raises ends the reading.
 
     Attributes
     ----------
@@ -98,8 +100,11 @@ class TableReader:
         If the file is no table, or not one that can be read as asked; the message says where and what to do.
     """
 
-    def __init__(self, raw: IO[bytes], options: ReadOptions | None = None) -> None:
+    def __init__(
+        self, raw: IO[bytes], options: ReadOptions | None = None, *, watch: Callable[[], None] = lambda: None
+    ) -> None:
         self._raw = raw
+        self._watch = watch
         self._options = options or ReadOptions()
         self._na_values = None if self._options.na_values is None else tuple(dict.fromkeys(self._options.na_values))
         limit, encoding = self._options.limit_bytes, self._options.encoding
@@ -126,6 +131,7 @@ class TableReader:
         for chunk in self._source.chunks():
             arrays = [self._array(chunk, column) for column in self.columns]
             yield pa.RecordBatch.from_arrays(arrays, schema=self.arrow_schema)
+            self._watch()
 
     def read(self) -> pa.Table:
         """Return all rows."""
@@ -158,6 +164,7 @@ class TableReader:
             for name, count in chunk.nested.items():
                 nested[name] = nested.get(name, 0) + count
             self.n_rows += chunk.n_rows
+            self._watch()
         check_overrides(self._options.types, evidence)
         for name, known in evidence.items():
             self._plans[name] = self._decide(name, known)

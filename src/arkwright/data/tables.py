@@ -15,10 +15,7 @@ class DatasetRow(Scoped, Table):
     """A named dataset; its content is in its versions. ``schema`` is the latest version's."""
 
     __tablename__ = "datasets"
-    __table_args__ = (
-        UniqueConstraint("workspace_id", "project_id", "name"),
-        ForeignKeyConstraint(["workspace_id", "project_id"], ["projects.workspace_id", "projects.id"]),
-    )
+    __table_args__ = (UniqueConstraint("workspace_id", "project_id", "name"),)
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     project_id: Mapped[str] = mapped_column(String(40))

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arkwright.deployments.publishing import PlanPublisher
     from arkwright.deployments.routing import compile_endpoint
-    from arkwright.deployments.service import DeploymentService
+    from arkwright.deployments.service import BatchService, DeploymentService
 
 _HOMES = {
+    "BatchService": "service",
     "DeploymentService": "service",
     "PlanPublisher": "publishing",
     "compile_endpoint": "routing",
 }
 
-__all__ = ["DeploymentService", "PlanPublisher", "compile_endpoint"]
+__all__ = ["BatchService", "DeploymentService", "PlanPublisher", "compile_endpoint"]
 
 
 def __getattr__(name: str) -> Any:

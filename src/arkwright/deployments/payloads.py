@@ -76,3 +76,26 @@ class Deployment(BaseModel):
     project_id: str
     created_by: str
     created_at: datetime
+
+
+class BatchSource(BaseModel):
+    """The rows to score: an upload, or a dataset version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: str = ""
+    dataset_version_id: str = ""
+
+
+class CreateBatch(BaseModel):
+    """Score rows with a model's production version, or with a version of your choice."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        protected_namespaces=(),
+        json_schema_extra={"examples": [{"model": "telco-churn", "source": {"upload_id": "up_..."}}]},
+    )
+
+    model: str = ""
+    model_version_id: str = ""
+    source: BatchSource

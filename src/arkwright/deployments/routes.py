@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+import io
+import json
+from typing import Annotated, Literal
 
-from arkwright.deployments.payloads import CreateDeployment, Deployment
-from arkwright.deployments.service import DeploymentRequest, DeploymentService
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from fastapi import APIRouter, Query, Request, Response
+
+from arkwright.deployments.payloads import CreateBatch, CreateDeployment, Deployment
+from arkwright.deployments.service import BatchService, DeploymentRequest, DeploymentService
 from arkwright.deployments.tables import DeploymentRow
 from arkwright.kit.db import UnitOfWork
-from arkwright.kit.http import Caller, Limit, Page, PageCursor, Read, Write, page_of, read_cursor, service
+from arkwright.kit.http import (
+    Accepted,
+    Caller,
+    Limit,
+    Page,
+    PageCursor,
+    Read,
+    Write,
+    accepted,
+    page_of,
+    read_cursor,
+    service,
+)
 from arkwright.registry import RegistryService
 
 router = APIRouter(prefix="/v1/deployments", tags=["deployments"])
+batch_router = APIRouter(prefix="/v1/batches", tags=["batches"])
+_TYPES = {"parquet": "application/vnd.apache.parquet", "csv": "text/csv", "jsonl": "application/jsonl"}
 
 
 @router.post("", status_code=201)
@@ -74,6 +94,42 @@ def stop_deployment(
 ) -> Deployment:
     """Stop answering; records, logs and reports stay."""
     return _deployment(unit, deployments, registry, deployments.stop(unit, deployment))
+
+
+@batch_router.post("", status_code=202)
+def create_batch(
+    unit: Write, response: Response, body: CreateBatch, batches: BatchService = service(BatchService)
+) -> Accepted:
+    """Score a file or a dataset version as a job, without deploying anything."""
+    job = batches.submit(
+        unit,
+        model=body.model,
+        model_version_id=body.model_version_id,
+        upload_id=body.source.upload_id,
+        dataset_version_id=body.source.dataset_version_id,
+    )
+    accepted(response, job.id)
+    return Accepted(job_id=job.id)
+
+
+@batch_router.get("/{job_id}/output", response_class=Response)
+def read_batch_output(
+    unit: Read,
+    job_id: str,
+    output_format: Annotated[Literal["csv", "parquet", "jsonl"], Query(alias="format")] = "csv",
+    batches: BatchService = service(BatchService),
+) -> Response:
+    """Return a finished batch: every input row, in order, with its prediction beside it."""
+    content = batches.output(unit, job_id)
+    if output_format != "parquet":
+        table = pq.read_table(io.BytesIO(content))
+        if output_format == "csv":
+            sink = io.BytesIO()
+            pa_csv.write_csv(table, sink)
+            content = sink.getvalue()
+        else:
+            content = "".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()).encode()
+    return Response(content, media_type=_TYPES[output_format])
 
 
 def _deployment(

@@ -12,6 +12,7 @@ from arkwright.core.context import DEFAULT_PROJECT_ID
 from arkwright.core.errors import Conflict, Invalid
 from arkwright.core.events import DEPLOYMENT_CHANGED, DEPLOYMENT_CREATED
 from arkwright.core.ids import new_id
+from arkwright.data import DatasetService, UploadService
 from arkwright.deployments import repository
 from arkwright.deployments.errors import deployment_not_found
 from arkwright.deployments.routing import (
@@ -23,9 +24,12 @@ from arkwright.deployments.routing import (
     deployment_conditions,
     endpoint_state,
 )
+from arkwright.deployments.scoring import BATCH_KIND, output_key
 from arkwright.deployments.tables import DeploymentRow
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
+from arkwright.kit.jobs import JobRow, JobService
+from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
 
 _N_FALLBACKS = 2
@@ -208,3 +212,90 @@ class DeploymentService:
     def _release(self, unit: UnitOfWork, version_id: str) -> Release:
         row = self._registry.version_by_id(unit, version_id)
         return Release(row.id, row.number, row.semver, row.stage, row.bundle_digest, row.bundle_uri)
+
+
+class BatchService:
+    """Scoring files without deploying."""
+
+    def __init__(
+        self,
+        registry: RegistryService,
+        datasets: DatasetService,
+        uploads: UploadService,
+        jobs: JobService,
+        objects: ObjectStore,
+    ) -> None:
+        self._registry = registry
+        self._datasets = datasets
+        self._uploads = uploads
+        self._jobs = jobs
+        self._objects = objects
+
+    def submit(
+        self, unit: UnitOfWork, *, model: str, model_version_id: str, upload_id: str, dataset_version_id: str
+    ) -> JobRow:
+        """Start scoring an upload or a dataset version.
+
+        Parameters
+        ----------
+        model, model_version_id
+            Exactly one: a model, whose production version scores (its newest if none is in production), or a version.
+        upload_id, dataset_version_id
+            Exactly one: what is scored.
+        """
+        authorise(unit, "batch.create", "batch")
+        if bool(upload_id) == bool(dataset_version_id) or bool(model) == bool(model_version_id):
+            raise Invalid(
+                "A batch needs one model and one source of rows.",
+                code="batch.subject",
+                hint='Send "model" or "model_version_id", and as source an "upload_id" or a "dataset_version_id".',
+            )
+        if upload_id:
+            self._uploads.get(unit, upload_id)
+        else:
+            self._datasets.version_by_id(unit, dataset_version_id)
+        version_id = model_version_id or self._version_of(unit, model)
+        version = self._registry.version_by_id(unit, version_id)
+        payload = {
+            "model_version_id": version.id,
+            "upload_id": upload_id,
+            "dataset_version_id": dataset_version_id,
+        }
+        job = self._jobs.submit(unit, BATCH_KIND, payload, subject_type="model_version", subject_id=version.id)
+        record(
+            unit,
+            "batch.create",
+            "model_version",
+            version.id,
+            {"job": job.id, "source": upload_id or dataset_version_id},
+        )
+        return job
+
+    def output(self, unit: UnitOfWork, job_id: str) -> bytes:
+        """Return a finished batch's output as Parquet.
+
+        Raises
+        ------
+        Conflict
+            If the job has not succeeded.
+        """
+        authorise(unit, "batch.read", "batch", job_id)
+        job = self._jobs.get(unit, job_id)
+        if job.kind != BATCH_KIND:
+            raise Invalid(f"The job {job_id} is no batch.", code="batch.kind", hint="It is a job of another kind.")
+        if job.status != "succeeded":
+            raise Conflict(
+                f"The batch {job_id} is {job.status}; it has no output.",
+                code="batch.not_finished",
+                hint=f"Follow it at /v1/jobs/{job_id}.",
+            )
+        return self._objects.for_workspace(unit.context.workspace_id).get_bytes(output_key(job_id))
+
+    def _version_of(self, unit: UnitOfWork, model: str) -> str:
+        production = self._registry.production_of(unit, model)
+        if production is not None:
+            return production.id
+        newest = self._registry.versions(unit, model, limit=1)
+        if not newest:
+            raise Conflict(f"The model {model!r} has no version yet.", code="batch.no_version", hint="Train one first.")
+        return newest[0].id

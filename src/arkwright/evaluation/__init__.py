@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from arkwright.evaluation.metric import METRICS, MetricInfo
     from arkwright.evaluation.regression import regression_metrics
     from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, as_probability, evaluate, score_metric
+    from arkwright.evaluation.service import EvaluationService
 
 _HOMES = {
     "EvaluationReport": "report",
+    "EvaluationService": "service",
     "FeatureImportance": "importance",
     "Interval": "intervals",
     "METRICS": "metric",
@@ -39,6 +41,7 @@ __all__ = [
     "METRICS",
     "PRIMARY_METRIC",
     "EvaluationReport",
+    "EvaluationService",
     "FeatureImportance",
     "Interval",
     "MetricInfo",

@@ -84,7 +84,7 @@ def to_texts(values: pa.ChunkedArray) -> npt.NDArray[np.object_]:
 
 
 def to_labels(values: pa.ChunkedArray) -> npt.NDArray[np.object_]:
-    """Return a target column in the type the data has it: text, whole numbers, truths (or numbers); None for missing."""
+    """Return a target column as the data has it: text, whole numbers, truths or numbers; None for missing."""
     labels = np.empty(len(values), dtype=object)
     labels[:] = values.to_pylist()
     return labels

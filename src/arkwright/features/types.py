@@ -40,7 +40,7 @@ FeatureKind = Literal[
 _OVERRIDES = ("numeric", "categorical", "ordinal", "time", "text", "identifier", "ignored")
 
 _ID_NAME = re.compile(
-    r"(^|[_\-. ])(id|uuid|guid|key|pk|rowid|row_?number|index|serial)s?$|(?<=[a-z])(Id|ID|Uuid|UUID)$", re.IGNORECASE
+    r"(?:^|[_\-. ])(?i:id|uuid|guid|key|pk|rowid|row_?number|index|serial)s?$|(?<=[a-z])(?:Id|ID|Uuid|UUID)$"
 )
 _ID_ROWS = 20
 _ID_SHARE = 0.95
@@ -157,6 +157,10 @@ def _decide(column: ColumnProfile, n_rows: int, override: str | None, *, ignored
     if column.constant:
         shown = f" ({column.top_values[0].value!r})" if column.top_values else ""
         return _aside(column, "constant", f"every row has the same value{shown}, so it cannot tell rows apart")
+    return _decide_by_type(column, n_rows)
+
+
+def _decide_by_type(column: ColumnProfile, n_rows: int) -> FeatureDecision:
     if column.type == "time":
         return _use(column, "time", "dates or times")
     if column.type == "boolean":

@@ -9,9 +9,10 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from arkwright.core.errors import Invalid
 from arkwright.monitoring.schedule import EVERY_SIX_HOURS, Schedule
+from arkwright.monitoring.segments import LOG_RETENTION_DAYS
 
 MAX_WINDOW_ROWS = 10_000
-LOG_RETENTION_HOURS = 7 * 24
+LOG_RETENTION_HOURS = LOG_RETENTION_DAYS * 24
 
 
 class MonitorConfig(BaseModel):

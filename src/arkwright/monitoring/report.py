@@ -205,8 +205,7 @@ def summarise(report: DriftReport) -> str:
     total = len(report.features)
     if drifted:
         named = ", ".join(f"{result.feature} (PSI {result.psi:.2f})" for result in drifted[:TOP_FEATURES])
-        counts = _counts(report.n_significant, report.n_moderate)
-        first = f"{counts} of {total} features drifted in {report.n_rows} predictions: {named}."
+        first = f"{_counted(report)} in {report.n_rows} predictions: {named}."
     else:
         first = f"None of {total} features drifted in {report.n_rows} predictions."
     if report.prediction_drift == "none":
@@ -215,11 +214,13 @@ def summarise(report: DriftReport) -> str:
     return f"{first} The predictions drifted {adverb} (PSI {report.prediction.psi:.2f})."
 
 
-def _counts(significant: int, moderate: int) -> str:
-    parts = [f"{significant} (significantly)"] if significant else []
-    if moderate:
-        parts.append(f"{moderate} (moderately)")
-    return " and ".join(parts)
+def _counted(report: DriftReport) -> str:
+    drifted, total = report.n_significant + report.n_moderate, len(report.features)
+    if report.n_significant and report.n_moderate:
+        how = f" ({report.n_significant} significantly, {report.n_moderate} moderately)"
+    else:
+        how = " significantly" if report.n_significant else " moderately"
+    return f"{drifted} of {total} features drifted{how}"
 
 
 def _highest(levels: Sequence[Level]) -> Level:

@@ -8,8 +8,9 @@ change from one model version to the next, while a file's schema may not.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -37,8 +38,11 @@ SCHEMA = pa.schema(
     ]
 )
 
-_PREFIX = "predictions"
+LOG_RETENTION_DAYS = 7
+
+LOG_PREFIX = "predictions"
 _SUFFIX = ".parquet"
+_PARTITION = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/")
 
 
 class ParsedSegment(NamedTuple):
@@ -90,7 +94,7 @@ def to_parquet(records: Sequence[PredictionRecord]) -> bytes:
 
 def deployment_prefix(deployment_id: str) -> str:
     """Return the prefix below which a deployment's shipped segments lie."""
-    return f"{_PREFIX}/{deployment_id}"
+    return f"{LOG_PREFIX}/{deployment_id}"
 
 
 def object_key(deployment_id: str, name: SegmentName, first_time: float) -> str:
@@ -131,3 +135,18 @@ def replica_sequences(keys: Sequence[str]) -> list[list[str]]:
         if name is not None:
             by_replica.setdefault(name.replica, []).append((name.start_ms, name.counter, key))
     return [[key for _, _, key in sorted(entries, reverse=True)] for _, entries in sorted(by_replica.items())]
+
+
+def expired_keys(keys: Sequence[str], today: date, *, keep_days: int = LOG_RETENTION_DAYS) -> list[str]:
+    """Return the keys whose partition is more than ``keep_days`` days old; keys without a date never expire.
+
+    Examples
+    --------
+    >>> days = ("2026-01-01", "2026-01-02", "2026-01-09")
+    >>> keys = [f"predictions/dep_1/date={day}/a-9-000001.parquet" for day in days]
+    >>> [key.split("/")[2] for key in expired_keys(keys, date(2026, 1, 9))]
+    ['date=2026-01-01']
+    """
+    oldest = (today - timedelta(days=keep_days)).isoformat()
+    found = ((key, _PARTITION.search(key)) for key in keys)
+    return [key for key, partition in found if partition is not None and partition[1] < oldest]

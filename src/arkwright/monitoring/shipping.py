@@ -7,13 +7,21 @@ key, which changes nothing; two shippers at once do the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from arkwright.contracts import SegmentName
 from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.telemetry import counter
-from arkwright.monitoring.segments import deployment_prefix, object_key, parse_segment, to_parquet
+from arkwright.monitoring.segments import (
+    LOG_PREFIX,
+    deployment_prefix,
+    expired_keys,
+    object_key,
+    parse_segment,
+    to_parquet,
+)
 
 _log = get_logger(__name__)
 _ROWS = counter("arkwright_prediction_rows_shipped_total", "Logged predictions taken over.", ("outcome",))
@@ -70,6 +78,17 @@ class SegmentShipper:
     def collect(self, workspace_id: str, deployment_id: str) -> None:
         """Bring one deployment's sealed segments into the object store."""
         self.ship(workspace_id, deployment_id)
+
+    def expire(self, workspace_id: str, today: date) -> int:
+        """Delete what a workspace logged more than seven days ago; return how many objects that was.
+
+        Nothing can pin older rows yet: A/B tests and windows for late outcomes, which must, do not exist.
+        """
+        objects = self._store.for_workspace(workspace_id)
+        expired = expired_keys(objects.list(LOG_PREFIX), today)
+        for key in expired:
+            objects.delete(key)
+        return len(expired)
 
     def _ship_segment(self, path: Path) -> Shipment:
         name = SegmentName.parse(path.stem)

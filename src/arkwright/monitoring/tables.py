@@ -8,7 +8,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
+from sqlalchemy import ForeignKeyConstraint, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from arkwright.kit.db import Json, Scoped, Table, UtcDateTime
@@ -68,15 +68,6 @@ class AlertRow(Scoped, Table):
     __tablename__ = "alerts"
     __table_args__ = (
         ForeignKeyConstraint(["workspace_id", "monitor_id"], ["monitors.workspace_id", "monitors.id"]),
-        Index(
-            "uq_alerts_unresolved",
-            "workspace_id",
-            "monitor_id",
-            "kind",
-            unique=True,
-            sqlite_where=text("status <> 'resolved'"),
-            postgresql_where=text("status <> 'resolved'"),
-        ),
         Index(None, "workspace_id", "status", "id"),
     )
 
@@ -104,3 +95,15 @@ class AlertRow(Scoped, Table):
     resolved_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
     comment: Mapped[str] = mapped_column(String(1000), default="")
     created_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+_UNRESOLVED = AlertRow.status != "resolved"
+Index(
+    "uq_alerts_unresolved",
+    AlertRow.workspace_id,
+    AlertRow.monitor_id,
+    AlertRow.kind,
+    unique=True,
+    sqlite_where=_UNRESOLVED,
+    postgresql_where=_UNRESOLVED,
+)

@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from arkwright.core.ids import is_id
 from arkwright.core.units import parse_duration_seconds
-from arkwright.sdk.batches import Batches
 from arkwright.sdk.connection import Connection, find_connection
-from arkwright.sdk.datasets import Datasets
-from arkwright.sdk.deployments import Deployments
-from arkwright.sdk.experiments import Experiments
-from arkwright.sdk.governance import ApiKeys, Audit, Projects, list_evidence, read_lineage
-from arkwright.sdk.jobs import Jobs, OnProgress
-from arkwright.sdk.models import Models
-from arkwright.sdk.monitoring import Alerts, Monitors
-from arkwright.sdk.predictions import Predictions, Rows
+from arkwright.sdk.jobs import OnProgress
+from arkwright.sdk.resources import Resources
 from arkwright.sdk.training import TrainedModel, Training
-from arkwright.sdk.transport import Items, Transport
-from arkwright.sdk.types import Evidence, LineageGraph, LoginLink, PredictResponse, WhoAmI
+from arkwright.sdk.transport import Transport
+from arkwright.sdk.types import LoginLink
 from arkwright.sdk.upload import Source, default_name
 
 if TYPE_CHECKING:
     import httpx
 
 
-class Client:
+class Client(Resources):
     """A platform, from Python.
 
     Answers are plain dictionaries, typed in :mod:`arkwright.sdk.types`; failures are the errors of
@@ -71,26 +63,15 @@ class Client:
         transport: httpx.BaseTransport | None = None,
     ) -> None:
         self.connection: Connection = find_connection(base_url, token, home=home)
-        self._transport = Transport(self.connection, timeout_seconds=timeout_seconds, handler=transport, sleep=time.sleep)
-        self._predictions = Predictions(self._transport)
-        self.datasets = Datasets(self._transport)
-        self.experiments = Experiments(self._transport)
-        self.models = Models(self._transport)
-        self.deployments = Deployments(self._transport)
-        self.batches = Batches(self._transport)
-        self.monitors = Monitors(self._transport)
-        self.alerts = Alerts(self._transport)
-        self.jobs = Jobs(self._transport)
-        self.audit = Audit(self._transport)
-        self.api_keys = ApiKeys(self._transport)
-        self.projects = Projects(self._transport)
+        self._transport = Transport(self.connection, timeout_seconds=timeout_seconds, handler=transport)
+        super().__init__(self._transport)
 
     @property
     def base_url(self) -> str:
         """The platform's address."""
         return self.connection.url
 
-    def __enter__(self) -> Client:
+    def __enter__(self) -> Self:
         """Return itself."""
         return self
 
@@ -103,29 +84,6 @@ class Client:
     def close(self) -> None:
         """Close the connections."""
         self._transport.close()
-
-    def whoami(self) -> WhoAmI:
-        """Return who the key stands for."""
-        found: WhoAmI = self._transport.get("/v1/whoami")
-        return found
-
-    def predict(self, deployment: str, instances: Rows) -> PredictResponse:
-        """Score one row, several, or a table, with a deployment named by id or name.
-
-        Raises
-        ------
-        Invalid
-            With one entry in ``errors`` per field that the model cannot take.
-        """
-        return self._predictions.predict(deployment, instances)
-
-    def lineage(self, entity_type: str, entity_id: str) -> LineageGraph:
-        """Return everything upstream and downstream of a thing, such as a ``model_version``."""
-        return read_lineage(self._transport, entity_type, entity_id)
-
-    def evidence(self, bundle_digest: str, *, kind: str = "") -> Items[Evidence]:
-        """Return the evidence that cites a bundle's digest, oldest first."""
-        return list_evidence(self._transport, bundle_digest, kind)
 
     def login_link(self) -> str:
         """Return a link that signs a browser in, once, within ten minutes."""
@@ -222,11 +180,4 @@ class Client:
             config=settings,
         )
         accepted = self.experiments.run(created["experiment_id"])
-        return Training(
-            self.experiments,
-            self.models,
-            self.deployments,
-            self.jobs,
-            experiment_id=created["experiment_id"],
-            job_id=accepted["job_id"],
-        )
+        return Training(self, experiment_id=created["experiment_id"], job_id=accepted["job_id"])

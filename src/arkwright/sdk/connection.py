@@ -1,8 +1,8 @@
 """Which platform to talk to, and with which key.
 
-Looked for in this order: the arguments, ``ARKWRIGHT_URL`` and ``ARKWRIGHT_API_KEY``, a home folder that was named, and
-the *pointer*: a small file in the user's configuration folder in which ``arkwright up`` notes where it runs. A key that
-was found on this machine is only ever sent to the platform it belongs to.
+Looked for in this order: the arguments, ``ARKWRIGHT_URL`` and ``ARKWRIGHT_API_KEY``, the data folder in
+``ARKWRIGHT_HOME``, and the *pointer*: a small file in the user's configuration folder in which ``arkwright up`` notes
+where it runs. A key that was found on this machine is only ever sent to the platform it belongs to.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from arkwright.core.errors import Invalid
 DEFAULT_URL = "http://127.0.0.1:8585"
 URL_VARIABLE = "ARKWRIGHT_URL"
 KEY_VARIABLE = "ARKWRIGHT_API_KEY"
+HOME_VARIABLE = "ARKWRIGHT_HOME"
 KEY_FILE = Path("credentials") / "admin.key"
 STATE_FILE = Path("run") / "state.json"
 
@@ -55,6 +56,7 @@ def find_connection(
         If the address is no http(s) URL or the key cannot be sent in a header.
     """
     url = base_url or (None if home else os.environ.get(URL_VARIABLE))
+    home = home or (None if url else os.environ.get(HOME_VARIABLE))
     key = token or os.environ.get(KEY_VARIABLE) or None
     local = local_platform(Path(home)) if home else read_pointer()
     if url is None:

@@ -53,9 +53,7 @@ class Jobs:
         found: Job = self._transport.post(f"/v1/jobs/{segment(job_id)}/cancel")
         return found
 
-    def wait(
-        self, job_id: str, *, on_progress: OnProgress | None = None, timeout_seconds: float | None = None
-    ) -> Job:
+    def wait(self, job_id: str, *, on_progress: OnProgress | None = None, timeout_seconds: float | None = None) -> Job:
         """Wait until a job has ended, and return it.
 
         A job that was cancelled and has a result all the same (a training that kept its best candidate) is returned.

@@ -46,9 +46,7 @@ class Models:
         created: ModelVersion = self._transport.post(f"{_path(model)}/versions", body)
         return created
 
-    def promote(
-        self, model: str, version: int | str, *, stage: str = "production", comment: str = ""
-    ) -> ModelVersion:
+    def promote(self, model: str, version: int | str, *, stage: str = "production", comment: str = "") -> ModelVersion:
         """Move a version to a stage, if the gate allows it.
 
         Raises

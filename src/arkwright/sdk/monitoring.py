@@ -40,9 +40,7 @@ class Monitors:
         """Return a deployment's monitors."""
         return self._transport.pages(f"{_path(deployment)}/monitors")
 
-    def run(
-        self, deployment: str, *, max_rows: int | None = None, window_hours: float | None = None
-    ) -> Accepted:
+    def run(self, deployment: str, *, max_rows: int | None = None, window_hours: float | None = None) -> Accepted:
         """Compare the latest predictions with the training data now, as a job."""
         window = {"max_rows": max_rows, "window_hours": window_hours}
         body = {name: value for name, value in window.items() if value is not None}
@@ -69,9 +67,7 @@ class Alerts:
         self, *, status: str = "", severity: str = "", deployment: str = "", limit: int | None = None
     ) -> Items[Alert]:
         """Return alerts, newest first."""
-        return self._transport.pages(
-            "/v1/alerts", limit=limit, status=status, severity=severity, deployment=deployment
-        )
+        return self._transport.pages("/v1/alerts", limit=limit, status=status, severity=severity, deployment=deployment)
 
     def get(self, alert_id: str) -> Alert:
         """Return an alert."""

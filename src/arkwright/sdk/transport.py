@@ -70,6 +70,8 @@ class Transport:
             headers=headers,
             timeout=httpx.Timeout(timeout_seconds, connect=5.0),
             transport=handler,
+            # Reading the certificates takes a while, and a plain connection has no use for them.
+            verify=connection.url.startswith("https:"),
             # A proxy that is set for the outside world knows nothing of this machine.
             trust_env=not _is_loopback(connection.url),
         )
@@ -110,11 +112,11 @@ class Transport:
         headers = {"X-Filename": quote(filename), "Content-Type": "application/octet-stream"}
         return _body(self._send("POST", path, again=False, content=stream, headers=headers))
 
-    def download(self, path: str, target: Path) -> int:
+    def download(self, path: str, target: Path, **query: Any) -> int:
         """Save an answer to a file, whole or not at all; return its size in bytes."""
         partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}.part")
         size_bytes = 0
-        with self._streamed(path) as answer:
+        with self._streamed(path, _given(query)) as answer:
             try:
                 with partial.open("wb") as file:
                     for chunk in answer.iter_bytes():
@@ -126,9 +128,9 @@ class Transport:
         return size_bytes
 
     @contextmanager
-    def _streamed(self, path: str) -> Iterator[httpx.Response]:
+    def _streamed(self, path: str, query: Mapping[str, Any]) -> Iterator[httpx.Response]:
         try:
-            with self._http.stream("GET", path) as answer:
+            with self._http.stream("GET", path, params=query) as answer:
                 if answer.is_error:
                     answer.read()
                     raise _error_of(answer)

@@ -14,10 +14,14 @@ __all__ = [
     "AuditEntry",
     "AuditVerdict",
     "Autoscale",
+    "BatchSource",
     "CanarySplit",
     "CellShares",
+    "ColumnProfile",
     "CommentAlert",
+    "Correlation",
     "CreateApiKey",
+    "CreateBatch",
     "CreateDeployment",
     "CreateExperiment",
     "CreateModel",
@@ -26,6 +30,13 @@ __all__ = [
     "CreatedApiKey",
     "CreatedExperiment",
     "CrossValidation",
+    "Dataset",
+    "DatasetColumn",
+    "DatasetPreview",
+    "DatasetProfile",
+    "DatasetSource",
+    "DatasetVersion",
+    "DatasetWarning",
     "Deployment",
     "DeploymentMetrics",
     "DriftReportDetail",
@@ -35,6 +46,9 @@ __all__ = [
     "ExperimentConfig",
     "FeatureDrift",
     "FeatureDriftWithCells",
+    "IngestAccepted",
+    "IngestRequest",
+    "IngestSource",
     "Job",
     "JobLogLine",
     "LatencyMetrics",
@@ -47,10 +61,14 @@ __all__ = [
     "ModelVersion",
     "Monitor",
     "MonitorConfig",
+    "NumericSummary",
     "PageAlert",
     "PageAuditEntry",
+    "PageDataset",
+    "PageDatasetVersion",
     "PageDeployment",
     "PageDriftReportSummary",
+    "PageExperiment",
     "PageJob",
     "PageJobLogLine",
     "PageModel",
@@ -66,7 +84,11 @@ __all__ = [
     "Search",
     "Slos",
     "StageChange",
+    "TextSummary",
+    "TimeSummary",
+    "TopValue",
     "Trial",
+    "Upload",
     "VersionMetrics",
     "WhoAmI",
 ]
@@ -154,6 +176,13 @@ class Autoscale(TypedDict):
     target_cpu_utilization_percentage: NotRequired[int]
 
 
+class BatchSource(TypedDict):
+    """The rows to score: an upload, or a dataset version."""
+
+    dataset_version_id: NotRequired[str]
+    upload_id: NotRequired[str]
+
+
 class CanarySplit(TypedDict):
     """A second version that answers part of the requests."""
 
@@ -169,10 +198,38 @@ class CellShares(TypedDict):
     reference_share: float
 
 
+class ColumnProfile(TypedDict):
+    """What a column looks like."""
+
+    flags: list[str]
+    id_like: bool
+    missing_share: float
+    monotone: bool
+    n_looked_at: int
+    n_missing: int
+    n_unique: int
+    name: str
+    numeric: NumericSummary | None
+    text: TextSummary | None
+    time: TimeSummary | None
+    top_values: list[TopValue]
+    type: Literal["integer", "number", "boolean", "text", "time"]
+
+
 class CommentAlert(TypedDict):
     """What somebody has to say about an alert."""
 
     comment: NotRequired[str]
+
+
+class Correlation(TypedDict):
+    """Two numeric columns that move together."""
+
+    a: str
+    b: str
+    correlation: float
+    flagged: bool
+    n_rows: int
 
 
 class CreateApiKey(TypedDict):
@@ -180,6 +237,14 @@ class CreateApiKey(TypedDict):
 
     expires_at: NotRequired[str | None]
     name: str
+
+
+class CreateBatch(TypedDict):
+    """Score rows with a model's production version, or with a version of your choice."""
+
+    model: NotRequired[str]
+    model_version_id: NotRequired[str]
+    source: BatchSource
 
 
 class CreateDeployment(TypedDict):
@@ -259,6 +324,84 @@ class CrossValidation(TypedDict):
     folds: NotRequired[int]
     seed: NotRequired[int]
     type: NotRequired[Literal["stratified_kfold", "kfold"] | None]
+
+
+class Dataset(TypedDict):
+    """A dataset."""
+
+    created_at: str
+    created_by: str
+    id: str
+    latest_version: int
+    name: str
+    project_id: str
+    schema: list[DatasetColumn]
+
+
+class DatasetColumn(TypedDict):
+    """A column of a dataset version."""
+
+    n_missing: int
+    name: str
+    nullable: bool
+    type: Literal["integer", "number", "boolean", "text", "time"]
+
+
+class DatasetPreview(TypedDict):
+    """The first rows; times in ISO 8601, missing cells null."""
+
+    n_rows: int
+    rows: list[dict[str, Any]]
+    schema: list[DatasetColumn]
+
+
+class DatasetProfile(TypedDict):
+    """What a version looks like; note says what was sampled."""
+
+    columns: list[ColumnProfile]
+    correlations: list[Correlation]
+    n_looked_at: int
+    n_rows: int
+    note: str
+    sampled: bool
+
+
+class DatasetSource(TypedDict):
+    """The file a version was read from."""
+
+    filename: str
+    format: Literal["csv", "parquet", "jsonl"]
+    path: NotRequired[str]
+    sha256: str
+    size_bytes: int
+    upload_id: NotRequired[str]
+
+
+class DatasetVersion(TypedDict):
+    """An immutable version; fingerprint is a hash of its content, however a file wrote it down."""
+
+    created_at: str
+    created_by: str
+    dataset_id: str
+    fingerprint: str
+    id: str
+    job_id: str
+    n_rows: int
+    number: int
+    schema: list[DatasetColumn]
+    size_bytes: int
+    source: DatasetSource
+    warnings: list[DatasetWarning]
+
+
+class DatasetWarning(TypedDict):
+    """Something a person should know about how a file was read; row counts from 1 below the header, 0 for none."""
+
+    code: str
+    column: NotRequired[str]
+    count: NotRequired[int]
+    message: str
+    row: NotRequired[int]
 
 
 class Deployment(TypedDict):
@@ -453,6 +596,33 @@ class FeatureDriftWithCells(TypedDict):
     unexpected_share: float
 
 
+class IngestAccepted(TypedDict):
+    """A job was queued. The dataset exists once the job has succeeded; its result says which version it made."""
+
+    dataset_id: str
+    job_id: str
+    status: NotRequired[Literal["queued"]]
+
+
+class IngestRequest(TypedDict):
+    """Ask for a table to be read and kept as a version of a dataset."""
+
+    encoding: NotRequired[str | None]
+    format: NotRequired[Literal["csv", "parquet", "jsonl"] | None]
+    na_values: NotRequired[list[str] | None]
+    name: NotRequired[str]
+    project_id: NotRequired[str]
+    source: IngestSource
+    types: NotRequired[dict[str, Literal["integer", "number", "boolean", "text", "time"]]]
+
+
+class IngestSource(TypedDict):
+    """Where the table comes from: an upload, or a path on the platform's machine below an allowed root."""
+
+    path: NotRequired[str]
+    upload_id: NotRequired[str]
+
+
 class Job(TypedDict):
     """Long work: how far it is, and how it ended."""
 
@@ -606,6 +776,22 @@ class MonitorConfig(TypedDict):
     window_hours: NotRequired[float]
 
 
+class NumericSummary(TypedDict):
+    """Numbers: moments, quantiles by probability, Tukey's outliers."""
+
+    maximum: float
+    mean: float
+    minimum: float
+    n_negative: int
+    n_outliers: int
+    n_zero: int
+    outlier_high: float
+    outlier_low: float
+    quantiles: dict[str, float]
+    skew: float | None
+    std: float | None
+
+
 class PageAlert(TypedDict):
     """The PageAlert schema."""
 
@@ -620,6 +806,20 @@ class PageAuditEntry(TypedDict):
     next_cursor: NotRequired[str | None]
 
 
+class PageDatasetVersion(TypedDict):
+    """The PageDatasetVersion schema."""
+
+    items: list[DatasetVersion]
+    next_cursor: NotRequired[str | None]
+
+
+class PageDataset(TypedDict):
+    """The PageDataset schema."""
+
+    items: list[Dataset]
+    next_cursor: NotRequired[str | None]
+
+
 class PageDeployment(TypedDict):
     """The PageDeployment schema."""
 
@@ -631,6 +831,13 @@ class PageDriftReportSummary(TypedDict):
     """The PageDriftReportSummary schema."""
 
     items: list[DriftReportSummary]
+    next_cursor: NotRequired[str | None]
+
+
+class PageExperiment(TypedDict):
+    """The PageExperiment schema."""
+
+    items: list[Experiment]
     next_cursor: NotRequired[str | None]
 
 
@@ -749,6 +956,29 @@ class StageChange(TypedDict):
     to_stage: str
 
 
+class TextSummary(TypedDict):
+    """Texts: lengths in characters and words."""
+
+    max_length: int
+    mean_length: float
+    mean_words: float
+
+
+class TimeSummary(TypedDict):
+    """Moments: the first and the last."""
+
+    maximum: str
+    minimum: str
+
+
+class TopValue(TypedDict):
+    """A frequent value."""
+
+    count: int
+    share: float
+    value: str
+
+
 class Trial(TypedDict):
     """A candidate's run, as MLflow has it."""
 
@@ -759,6 +989,15 @@ class Trial(TypedDict):
     run_id: str
     start_time: str
     status: str
+
+
+class Upload(TypedDict):
+    """A file that was received, whole."""
+
+    filename: str
+    sha256: str
+    size_bytes: int
+    upload_id: str
 
 
 class VersionMetrics(TypedDict):

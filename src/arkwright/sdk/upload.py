@@ -65,7 +65,7 @@ def _open_file(path: Path) -> BinaryIO:
         return path.open("rb")
     except FileNotFoundError:
         raise NotFound(
-            f"There is no file {str(path)!r}.", code="file.not_found", hint="Check the path; it is read on this machine."
+            f"There is no file {str(path)!r} on this machine.", code="file.not_found", hint="Check the path."
         ) from None
     except IsADirectoryError:
         raise Invalid(

@@ -1,3 +1,165 @@
 """The composition root: the only place that knows every room and picks every adapter."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from arkwright.access import AuditTrail, authorise, record
+from arkwright.adapters.tracking import MlflowTracking
+from arkwright.automl import ExperimentService
+from arkwright.automl.jobs import TrainJob
+from arkwright.core import events
+from arkwright.data import DatasetService, UploadService
+from arkwright.data.jobs import IngestJob
+from arkwright.deployments import BatchService, DeploymentService, PlanPublisher
+from arkwright.deployments.jobs import BatchJob
+from arkwright.evaluation import EvaluationService
+from arkwright.governance import GovernanceService
+from arkwright.kit.db import Database
+from arkwright.kit.jobs import Job, JobQueue, JobService, Lane
+from arkwright.kit.jobs.ports import Queue
+from arkwright.kit.objects import ObjectStore
+from arkwright.kit.outbox import OutboxDispatcher, Subscriber
+from arkwright.kit.settings import Settings
+from arkwright.monitoring import MonitoringService, SegmentShipper, ServedModels
+from arkwright.monitoring.jobs import DeploymentWatch, MonitorClock, MonitorJob
+from arkwright.registry import AliasProjection, BundleStore, RegistryService
+from arkwright.tenancy import TenancyService, bootstrap
+from arkwright.tracking.ports import TrackingStore
+
+KINDS: Mapping[str, Lane] = {
+    IngestJob.kind: Lane.LIGHT,
+    TrainJob.kind: Lane.HEAVY,
+    BatchJob.kind: Lane.LIGHT,
+    MonitorJob.kind: Lane.LIGHT,
+}
+_STAGE_EVENTS = frozenset({events.MODEL_PROMOTED, events.MODEL_STAGE_CHANGED})
+_PLAN_EVENTS = _STAGE_EVENTS | {
+    events.MODEL_VERSION_REGISTERED,
+    events.DEPLOYMENT_CREATED,
+    events.DEPLOYMENT_CHANGED,
+    events.CREDENTIALS_CHANGED,
+}
+
+
+class Platform:
+    """Every service of the control plane, built from settings.
+
+    Parameters
+    ----------
+    tracking, queue
+        Stand-ins for MLflow and the job engine, for journeys inside one process.
+    """
+
+    def __init__(
+        self, settings: Settings, *, tracking: TrackingStore | None = None, queue: Queue | None = None
+    ) -> None:
+        self.settings = settings
+        self.database = Database(settings.database_url)
+        self.objects = ObjectStore(settings.objects_url)
+        self.tracking = tracking or _tracking(settings)
+        self.queue = queue or JobQueue(settings.jobs_database_url)
+        self.jobs = JobService(self.queue, KINDS, authorise=authorise, record=record)
+        self.tenancy = TenancyService()
+        self.governance = GovernanceService()
+        self.uploads = UploadService(self.objects, max_upload_bytes=settings.max_upload_bytes)
+        self.datasets = DatasetService(
+            self.jobs, self.uploads, self.objects, allowed_roots=settings.allowed_roots
+        )
+        self.registry = RegistryService(BundleStore(self.objects), self.governance, self.tracking)
+        self.evaluation = EvaluationService(self.governance)
+        self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy)
+        self.deployments = DeploymentService(self.registry, self.governance)
+        self.batches = BatchService(self.registry, self.datasets, self.uploads, self.jobs, self.objects)
+        self.served = ServedModels(self.deployments, self.registry)
+        self.shipper = SegmentShipper(settings.home / "serving" / "log", self.objects)
+        self.monitoring = MonitoringService(self.served, self.jobs, self.shipper, self.objects)
+        self.publisher = PlanPublisher(self.database, self.tenancy, self.registry, self.deployments)
+        self.outbox = OutboxDispatcher(self.database, self._subscribers())
+
+    @property
+    def services(self) -> dict[type, Any]:
+        """The services that routes ask for, by their class."""
+        offered = (
+            self.jobs,
+            self.tenancy,
+            self.governance,
+            self.uploads,
+            self.datasets,
+            self.registry,
+            self.evaluation,
+            self.experiments,
+            self.deployments,
+            self.batches,
+            self.monitoring,
+            self.publisher,
+            AuditTrail(),
+        )
+        return {type(each): each for each in offered}
+
+    def start(self) -> None:
+        """Migrate, create what the first start needs, publish the plan, and begin to deliver events."""
+        self.database.migrate()
+        bootstrap(self.database, self.settings.home / "credentials" / "admin.key")
+        self.publisher.publish()
+        self.outbox.start()
+
+    def stop(self) -> None:
+        """Finish what is at hand and let go of connections."""
+        self.outbox.stop()
+        self.database.dispose()
+
+    def reconcile(self) -> None:
+        """Repair what an event could not: jobs that were committed but not queued, a plan that lags."""
+        self.publisher.publish()
+        for workspace_id in self.workspace_ids():
+            self.jobs.reconcile(self.database, workspace_id)
+
+    def workspace_ids(self) -> Sequence[str]:
+        """Return the ids of all workspaces."""
+        with self.database.read_global() as unit:
+            return [row.id for row in self.tenancy.workspaces(unit)]
+
+    def worker_jobs(self) -> list[Job]:
+        """Return one object for each kind of job a worker runs."""
+        return [
+            IngestJob(self.datasets, self.uploads, self.objects),
+            TrainJob(
+                self.experiments,
+                self.datasets,
+                self.evaluation,
+                self.registry,
+                self.tenancy,
+                self.tracking,
+                self.objects,
+                self.database,
+            ),
+            BatchJob(self.objects, self.registry, self.datasets, self.uploads),
+            MonitorJob(self.monitoring, self.served, self.shipper, self.objects),
+        ]
+
+    def monitor_clock(self) -> MonitorClock:
+        """Return what starts due monitors."""
+        return MonitorClock(self.database, self.monitoring, self.workspace_ids)
+
+    def _subscribers(self) -> list[Subscriber]:
+        aliases = AliasProjection(self.database, self.tenancy, self.tracking)
+        watch = DeploymentWatch(self.database, self.monitoring)
+        return [
+            Subscriber("deployments.plan", _PLAN_EVENTS, self.publisher.handle),
+            Subscriber(watch.name, watch.types, watch.handle),
+            # Last, because it waits for MLflow, which may still be warming up.
+            Subscriber("registry.aliases", _STAGE_EVENTS, aliases.handle),
+        ]
+
+
+def build_platform(settings: Settings) -> Platform:
+    """Return the platform these settings describe."""
+    return Platform(settings)
+
+
+def _tracking(settings: Settings) -> TrackingStore:
+    if settings.tracking_url:
+        return MlflowTracking.remote(settings.tracking_url, settings.tracking_token.get_secret_value())
+    return MlflowTracking.embedded(settings.mlflow_socket)

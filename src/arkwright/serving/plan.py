@@ -149,7 +149,8 @@ class PlanHolder:
                     await self._pull()
             if endpoints and self._seen >= 0:
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._settled.wait(), _PULL_TIMEOUT_SECONDS)
+                    async with asyncio.timeout(_PULL_TIMEOUT_SECONDS):
+                        await self._settled.wait()
         finally:
             self._waiters -= 1
 
@@ -163,7 +164,9 @@ class PlanHolder:
     async def _pull(self) -> None:
         self._pulled_at = time.monotonic()
         try:
-            fetched = await asyncio.wait_for(self._source.fetch(self._seen), _PULL_TIMEOUT_SECONDS)
+            # Not wait_for: in Python 3.11 it can swallow the cancellation that stops this task.
+            async with asyncio.timeout(_PULL_TIMEOUT_SECONDS):
+                fetched = await self._source.fetch(self._seen)
         except Exception as error:  # noqa: BLE001 - no fault of the control plane may stop the data plane
             if self._reachable:
                 log.warning("control plane is away, serving the last plan", reason=str(error) or type(error).__name__)
@@ -204,7 +207,8 @@ class PlanHolder:
         while True:
             pause = self._retry_seconds if self.state.failed else None
             try:
-                await asyncio.wait_for(self._work.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._work.wait()
             except TimeoutError:
                 self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
             self._work.clear()
@@ -241,7 +245,8 @@ class PlanHolder:
         if owed is None or self._wanted is None:
             return
         with contextlib.suppress(Unavailable, TimeoutError):
-            await asyncio.wait_for(self._source.acknowledge(owed), _PULL_TIMEOUT_SECONDS)
+            async with asyncio.timeout(_PULL_TIMEOUT_SECONDS):
+                await self._source.acknowledge(owed)
             if self._owed is owed:
                 self._owed = None
 

@@ -129,6 +129,12 @@ class ModelPublication(msgspec.Struct, frozen=True, kw_only=True):
                 code="tracking.model_name",
                 hint="Use up to 250 characters without '/' and ':'.",
             )
+        if not self.run_id:
+            raise Invalid(
+                f"The publication of {self.name!r} does not name the run that made the model.",
+                code="tracking.run_missing",
+                hint="Log the trial first and pass its run id.",
+            )
         if _DIGEST.fullmatch(self.digest) is None:
             raise Invalid(
                 f"{self.digest!r} is not the digest of a bundle.",

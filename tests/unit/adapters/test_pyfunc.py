@@ -18,7 +18,8 @@ def signature(kind: ColumnKind) -> Signature:
 
 
 def read(kind: ColumnKind, cells: Any, dtype: Any = None) -> list[Any]:
-    return columns_of(pd.DataFrame({"c": pd.Series(cells, dtype=dtype), "spare": 0}), signature(kind))["c"].tolist()
+    frame = pd.DataFrame({"c": pd.Series(cells, dtype=dtype), "spare": 0})
+    return list(columns_of(frame, signature(kind))["c"].tolist())
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.monitoring.test_report import BASELINE, UNIFORM, np
 
 from arkwright.contracts import Baseline, NumericBaseline
 from arkwright.monitoring.alerts import AlertState, alert_message, decide_alert, recommended_action
@@ -154,7 +153,7 @@ def test_the_message_says_what_drifted_and_how() -> None:
     values[:100] = np.nan
     report = drift_report(BASELINE, {"x": values}, uniform(2))
     message = alert_message(report, "telco-churn 1.0.0")
-    assert message.startswith("telco-churn 1.0.0: 1 (significantly) of 1 features drifted")
+    assert message.startswith("telco-churn 1.0.0: 1 of 1 features drifted significantly")
     assert "- x: significant (PSI " in message
     assert "mean 0.5 -> 0.2" in message
     assert "missing 0.0% -> 10.0%" in message

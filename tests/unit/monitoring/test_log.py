@@ -121,12 +121,26 @@ def test_a_cut_last_line_is_dropped_and_an_unreadable_one_is_kept_aside(
 
 
 def test_a_segment_stays_on_disk_while_the_store_cannot_be_written(folder: Path, tmp_path: Path) -> None:
-    blocked = tmp_path / "blocked"
-    blocked.write_text("a file where the store's folder should be")
+    blocked = tmp_path / "blocked" / "workspaces" / "ws_1" / "predictions"
+    blocked.parent.mkdir(parents=True)
+    blocked.write_text("a file where a folder should be")
     path = write_segment(folder, [record(0)], stem="edge-100-000001")
     with pytest.raises(Unavailable):
-        SegmentShipper(folder, ObjectStore(f"file://{blocked}")).ship()
+        SegmentShipper(folder, ObjectStore(f"file://{tmp_path / 'blocked'}")).ship()
     assert path.exists()
+
+
+def test_the_log_is_kept_for_seven_days(shipper: SegmentShipper, shipped: WorkspaceObjects) -> None:
+    for day in range(10):
+        name = SegmentName(replica="edge", start_ms=1, counter=day + 1)
+        row = record(day * 86_400.0)
+        shipped.put_bytes(object_key("dep_1", name, row.time), to_parquet([row]))
+    shipped.put_bytes("predictions/dep_1/notes.txt", b"no date, no expiry")
+    today = START.date() + timedelta(days=9)
+    assert shipper.expire("ws_1", today) == 2
+    assert shipper.expire("ws_1", today) == 0
+    assert times(read_log(shipped, "dep_1", limit=100)) == [day * 86_400.0 for day in range(2, 10)]
+    assert shipped.exists("predictions/dep_1/notes.txt")
 
 
 def test_only_the_named_deployment_is_collected(folder: Path, shipper: SegmentShipper) -> None:
@@ -176,9 +190,9 @@ def test_the_last_n_rows_are_the_same_whatever_segments_they_lie_in(
     objects = ObjectStore(f"file://{tmp_path_factory.mktemp('objects')}").for_workspace("ws_1")
     everything: list[float] = []
     for replica in data.draw(st.lists(st.sampled_from(["a", "b", "c"]), unique=True, min_size=1)):
-        at, counter = 0.0, 0
-        for steps in data.draw(st.lists(st.lists(st.integers(1, 40_000), min_size=1, max_size=6), max_size=6)):
-            counter += 1
+        at = 0.0
+        segments = data.draw(st.lists(st.lists(st.integers(1, 40_000), min_size=1, max_size=6), max_size=6))
+        for counter, steps in enumerate(segments, start=1):
             rows = []
             for step in steps:
                 at += step

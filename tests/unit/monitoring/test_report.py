@@ -51,7 +51,7 @@ def test_a_significantly_shifted_feature_is_red_and_named_first() -> None:
     assert report.status == "RED"
     assert report.features[0].feature == report.top_features[0] == "y"
     assert report.n_significant == 1
-    assert "1 (significantly) of 3 features drifted" in report.summary
+    assert "1 of 3 features drifted significantly" in report.summary
     assert f"y (PSI {report.features[0].psi:.2f})" in report.summary
 
 
@@ -60,6 +60,14 @@ def test_a_moderately_shifted_feature_is_yellow() -> None:
     columns["colour"] = np.array(["red"] * 680 + ["blue"] * 320, dtype=object)
     report = drift_report(BASELINE, columns, np.random.default_rng(9).uniform(size=1000))
     assert (report.status, report.data_drift, report.n_moderate) == ("YELLOW", "moderate", 1)
+
+
+def test_a_report_with_both_levels_counts_them_apart() -> None:
+    columns = window()
+    columns["colour"] = np.array(["red"] * 680 + ["blue"] * 320, dtype=object)
+    columns["x"] = columns["x"] / 2
+    report = drift_report(BASELINE, columns, np.random.default_rng(9).uniform(size=1000))
+    assert report.summary.startswith("2 of 3 features drifted (1 significantly, 1 moderately) in 1000 predictions: x ")
 
 
 def test_drifted_predictions_alone_are_red() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from types import ModuleType
 
 import pytest
 
@@ -11,7 +12,7 @@ import arkwright.tracking
 
 
 @pytest.mark.parametrize("door", [arkwright.tracking, arkwright.testing, arkwright.adapters.tracking])
-def test_every_name_on_the_door_is_there(door: object) -> None:
+def test_every_name_on_the_door_is_there(door: ModuleType) -> None:
     for name in door.__all__:
         assert getattr(door, name) is not None
     with pytest.raises(AttributeError, match="nothing_of_the_kind"):

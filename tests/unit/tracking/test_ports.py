@@ -28,6 +28,7 @@ def test_a_metric_given_twice_is_refused() -> None:
         ({"name": ".."}, "model name"),
         ({"name": "team/churn"}, "model name"),
         ({"name": "churn:1"}, "model name"),
+        ({"run_id": ""}, "does not name the run"),
         ({"digest": "sha256:12"}, "digest"),
         ({"digest": "md5:" + "0" * 64}, "digest"),
         ({"digest": "sha256:" + "0" * 64 + "\n"}, "digest"),
@@ -36,6 +37,7 @@ def test_a_metric_given_twice_is_refused() -> None:
 def test_a_publication_that_cannot_be_addressed_is_refused(
     change: dict[str, Any], complaint: str, tmp_path: Path
 ) -> None:
+    change = dict(change)
     with pytest.raises(Invalid, match=complaint) as refused:
-        sample_publication("run", tmp_path, **change)
+        sample_publication(change.pop("run_id", "run"), tmp_path, **change)
     assert refused.value.hint

@@ -61,6 +61,8 @@ class Execution:
         WorkerStopping, Superseded
             If the job was taken off this process; its row stays as it is.
         """
+        if self.stopping.is_set():
+            raise WorkerStopping
         run = self._insist(lambda: self._claim(workspace_id, job_id, checkpoint))
         if run is None:
             return
@@ -77,7 +79,7 @@ class Execution:
                 except WorkerStopping:
                     self._save_for_next_time(run)
                     raise
-            self._insist(lambda: self._finish(run, end))
+                self._insist(lambda: self._finish(run, end))
             _ENDED.labels(run.kind, end.status).inc()
             _log.info("job ended", status=end.status, code=end.error.code if end.error else None)
 
@@ -89,20 +91,16 @@ class Execution:
             row.status = RUNNING
             row.attempt += 1
             row.started_at = row.started_at or unit.clock.now()
-            seq = repository.last_log_seq(unit, job_id)
+            lines: list[JobLogRow] = []
             if row.attempt == 1:
                 row.message = "Started."
             else:
-                seq += 1
+                lines = list(repository.log_lines(unit, job_id, after=0, limit=None))
                 message = f"Going on after an interruption (attempt {row.attempt})."
-                unit.session.add(JobLogRow(job_id=job_id, seq=seq, time=unit.clock.now(), message=message))
-            return JobRun(
-                self.database,
-                row,
-                checkpoint,
-                last_log_seq=seq,
-                retry_delays_seconds=self.retry_delays_seconds,
-            )
+                seq = lines[-1].seq + 1 if lines else 1
+                lines.append(JobLogRow(job_id=job_id, seq=seq, time=unit.clock.now(), message=message))
+                unit.session.add(lines[-1])
+            return JobRun(self.database, row, checkpoint, lines=lines, retry_delays_seconds=self.retry_delays_seconds)
 
     def _work(self, job: Job, run: JobRun) -> _End:
         try:
@@ -124,7 +122,7 @@ class Execution:
             _log.warning("job progress could not be written", error=error.detail)
 
     def _finish(self, run: JobRun, end: _End) -> None:
-        with self.database.write(run.context) as unit:
+        with run.save_lock, self.database.write(run.context) as unit:
             row = repository.lock(unit, run.job_id)
             if row is None or not run.owns(row):
                 _log.warning("job was ended by another hand; this run's outcome is dropped")
@@ -141,11 +139,11 @@ class Execution:
         """Wait for a database that is away: how a job ended must not get lost."""
         delay = 0.5
         while True:
-            if self.stopping.is_set():
-                raise WorkerStopping
             try:
                 return action()
             except Unavailable as error:
+                if self.stopping.is_set():
+                    raise WorkerStopping from error
                 _log.warning("job waits for the database", error=error.detail)
                 self.stopping.wait(delay)
                 delay = min(2 * delay, _LONGEST_PATIENCE_SECONDS)

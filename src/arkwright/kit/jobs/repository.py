@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import func, select
+from sqlalchemy import select
 
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs.status import OPEN
@@ -54,13 +54,8 @@ def open_jobs(unit: UnitOfWork, *, after: str, limit: int) -> Sequence[JobRow]:
     ).all()
 
 
-def log_lines(unit: UnitOfWork, job_id: str, *, after: int, limit: int) -> Sequence[JobLogRow]:
+def log_lines(unit: UnitOfWork, job_id: str, *, after: int, limit: int | None) -> Sequence[JobLogRow]:
     """Return a job's log lines in order."""
     return unit.session.scalars(
         select(JobLogRow).where(JobLogRow.job_id == job_id, JobLogRow.seq > after).order_by(JobLogRow.seq).limit(limit)
     ).all()
-
-
-def last_log_seq(unit: UnitOfWork, job_id: str) -> int:
-    """Return the number of the last log line, or 0."""
-    return unit.session.scalar(select(func.max(JobLogRow.seq)).where(JobLogRow.job_id == job_id)) or 0

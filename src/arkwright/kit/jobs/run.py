@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -54,6 +55,8 @@ class JobRun:
         What the job was submitted with.
     attempt
         How often the job was started, this time included.
+    save_lock
+        Held by who writes what the run reported: the pulse, or the end of the job.
     """
 
     def __init__(
@@ -62,7 +65,7 @@ class JobRun:
         row: JobRow,
         checkpoint: Checkpoint,
         *,
-        last_log_seq: int = 0,
+        lines: Sequence[JobLogRow] = (),
         retry_delays_seconds: Sequence[float] = RETRY_DELAYS_SECONDS,
     ) -> None:
         self.job_id = row.id
@@ -76,9 +79,10 @@ class JobRun:
         self._delays = tuple(retry_delays_seconds)
         self._progress = _Progress(row.progress, row.message, dict(row.data))
         self._lines: list[JobLogRow] = []
-        self._seq = last_log_seq
+        self._seq = lines[-1].seq if lines else 0
+        self._said = Counter(line.message for line in lines)
         self._state_lock = threading.Lock()
-        self._write_lock = threading.Lock()
+        self.save_lock = threading.Lock()
         self._units = threading.local()
         self._cancel = threading.Event()
         self._noticed = False
@@ -165,9 +169,16 @@ class JobRun:
             )
 
     def log(self, message: str) -> None:
-        """Add a line to the job's log. What stands outside of steps is said again after a restart."""
+        """Add a line to the job's log.
+
+        After a restart the job comes past the same places again until it reaches its first unfinished step; what it
+        says on that way was said before and is not added again.
+        """
         self._go_on()
-        self._say(message)
+        if self._said[message] > 0:
+            self._said[message] -= 1
+        else:
+            self._say(message)
 
     def cancel_requested(self) -> bool:
         """Tell whether the job should end; it costs nothing to ask, and the answer is at most a second old.
@@ -241,7 +252,7 @@ class JobRun:
             If the database cannot be used; nothing is lost, the next tick writes it.
         """
         moment = time.monotonic()
-        with self._write_lock:
+        with self.save_lock:
             if now or self._is_news() or moment - self._saved >= _SAVE_TIME_SECONDS:
                 with self._database.write(self.context) as unit:
                     row = repository.lock(unit, self.job_id)
@@ -264,7 +275,11 @@ class JobRun:
         return row.status == RUNNING and row.attempt == self.attempt
 
     def save_into(self, unit: UnitOfWork, row: JobRow) -> Callable[[], None]:
-        """Put what is new into the job's row; call what is returned once that was committed."""
+        """Put what is new into the job's row; call what is returned once that was committed.
+
+        The caller holds ``save_lock`` from before the unit of work until after its commit: otherwise the pulse and the
+        end of the job would both write the same lines.
+        """
         with self._state_lock:
             progress, lines = self._progress, list(self._lines)
         row.spent_seconds = self.elapsed_seconds()
@@ -307,6 +322,7 @@ class JobRun:
 
     def _attempt(self, name: str, work: Callable[[], Any]) -> dict[str, Any]:
         """Return the outcome of a step as JSON, so that a replay raises what the first run raised."""
+        self._said.clear()
         for delay in (*self._delays, None):
             try:
                 return {"value": json_value(work())}

@@ -80,9 +80,9 @@ def test_two_processes_cannot_sit_in_one_seat(bench: Any, tmp_path: Path) -> Non
     from arkwright.core.errors import Conflict
     from arkwright.kit.jobs.seat import Seat
 
-    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-1'); seat.take(); "
+    hold = "import sys, time; from arkwright.kit.jobs.seat import Seat; seat = Seat(sys.argv[1], 'worker-1'); "
     other = subprocess.Popen(
-        [sys.executable, "-c", hold + "print('seated', flush=True); time.sleep(60)", bench.url],
+        [sys.executable, "-c", hold + "seat.take(); print('seated', flush=True); time.sleep(60)", bench.url],
         stdout=subprocess.PIPE,
     )
     try:

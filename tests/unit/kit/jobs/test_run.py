@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -192,3 +193,26 @@ def test_a_cancellation_seen_in_an_earlier_attempt_still_ends_the_job_as_cancell
 def test_a_job_that_never_asks_is_not_called_cancelled(run: Any, database: Database) -> None:
     row = run(lambda *_: {"done": True}, before={"cancel_requested_at": database.clock.now()})
     assert row.status == "succeeded"
+
+
+def test_the_pulse_and_the_end_of_a_job_never_write_the_same_line_twice(run: Any) -> None:
+    over = threading.Event()
+
+    def work(job: JobRun, _payload: dict[str, Any]) -> dict[str, Any]:
+        def tick() -> None:
+            while not over.is_set():
+                job.tick()
+
+        threads.append(threading.Thread(target=tick))
+        threads[-1].start()
+        for n in range(30):
+            job.log(f"line {n}")
+        return {}
+
+    threads: list[threading.Thread] = []
+    try:
+        assert [run(work).status for _ in range(5)] == ["succeeded"] * 5
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

@@ -77,7 +77,9 @@ def test_stopping_the_worker_takes_a_job_off_and_the_next_worker_finishes_it(ben
         return "done"
 
     def work(job: JobRun, _payload: dict[str, Any]) -> dict[str, Any]:
+        job.log("beginning")
         job.step("first", lambda: ran.append("first"))
+        job.log("going to the second")
         return {"second": job.step("second", lambda: second(job))}
 
     kind = recipe("test.two.v1", work)
@@ -92,7 +94,11 @@ def test_stopping_the_worker_takes_a_job_off_and_the_next_worker_finishes_it(ben
     row = bench.ended(job_id)
     assert (row.status, row.result, row.attempt) == ("succeeded", {"second": "done"}, 2)
     assert ran == ["first", "second", "second"]
-    assert bench.messages(service, job_id) == ["Going on after an interruption (attempt 2)."]
+    assert bench.messages(service, job_id) == [
+        "beginning",
+        "going to the second",
+        "Going on after an interruption (attempt 2).",
+    ]
 
 
 def test_a_running_job_that_asks_is_cancelled_and_keeps_what_it_has(bench: Any, recipe: Any) -> None:

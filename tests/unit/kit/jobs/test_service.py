@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from typing import Any
 
@@ -102,3 +104,12 @@ def test_the_checkpoints_of_jobs_that_ended_long_ago_are_forgotten(bench: Any, s
     assert bench.queue.forget(now + timedelta(seconds=1)) == 1
     assert bench.queue.states([kept, gone]) == {kept: "open"}
     assert service.reconcile(bench.database, bench.context.workspace_id) == 0
+
+
+def test_submitting_jobs_needs_neither_the_engine_nor_a_worker_before_the_first_one() -> None:
+    code = (
+        "import sys, arkwright.kit.jobs.routes; from arkwright.kit.jobs import JobQueue, JobService, JobRun; "
+        "JobQueue('sqlite:///nowhere.db'); print('dbos' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"

@@ -1,0 +1,49 @@
+"""``python -m arkwright.server.worker``: runs the durable jobs."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from typing import Any
+
+from arkwright.kit.jobs import JobRunner
+from arkwright.kit.logging import configure_logging, get_logger
+from arkwright.kit.settings import load_settings
+from arkwright.server.composition import Platform, build_platform
+
+_log = get_logger(__name__)
+_TICK_SECONDS = 20.0
+
+
+def main() -> None:
+    """Take and run jobs until told to stop."""
+    settings = load_settings()
+    configure_logging("worker", settings.log_level)
+    platform = build_platform(settings)
+    stop = threading.Event()
+
+    def on_signal(_number: int, _frame: Any) -> None:
+        stop.set()
+
+    signal.signal(signal.SIGTERM, on_signal)
+    signal.signal(signal.SIGINT, on_signal)
+    runner = JobRunner(platform.database, platform.jobs, platform.worker_jobs(), workspaces=platform.workspace_ids)
+    runner.start()
+    _log.info("worker started")
+    while not stop.wait(_TICK_SECONDS):
+        _tick(platform)
+    runner.stop()
+    platform.database.dispose()
+
+
+def _tick(platform: Platform) -> None:
+    try:
+        platform.shipper.ship()
+        platform.monitor_clock().tick()
+    except Exception:  # noqa: BLE001
+        # The edge of this loop: what fails now is tried again at the next tick.
+        _log.exception("the worker's housekeeping failed")
+
+
+if __name__ == "__main__":
+    main()
