@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import msgspec
@@ -16,6 +17,7 @@ _MOST_PAIRS = 50
 _MOST_COLUMNS = 500
 # Bounds the memory of the computation: cells of one matrix.
 _MOST_CELLS = 10_000_000
+_ENORMOUS = 1e100
 
 
 class Correlation(msgspec.Struct, frozen=True, kw_only=True):
@@ -77,6 +79,12 @@ def strongest_correlations(columns: Mapping[str, FloatArray]) -> tuple[list[Corr
     return pairs, " ".join(notes)
 
 
+def scale_of(values: FloatArray) -> float:
+    """Return a power of two to divide enormous values by, so that their squares do not overflow; mostly 1."""
+    largest = float(np.max(np.abs(values), initial=0.0))
+    return 1.0 if largest < _ENORMOUS else math.ldexp(1.0, math.frexp(largest)[1] - 1)
+
+
 def pairwise_correlation(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     """Return Pearson's correlation of each pair of columns over the rows where both are present.
 
@@ -95,6 +103,7 @@ def pairwise_correlation(matrix: FloatArray) -> tuple[FloatArray, FloatArray]:
     weights = present.astype(np.float64)
     n_present = np.maximum(weights.sum(axis=0), 1.0)
     filled = np.where(present, matrix, 0.0)
+    filled /= np.array([scale_of(filled[:, position]) for position in range(filled.shape[1])])
     # Centred and scaled by each column's own values first: differences of large sums lose digits.
     filled = np.where(present, filled - filled.sum(axis=0) / n_present, 0.0)
     scale = np.abs(filled).max(axis=0, initial=0.0)

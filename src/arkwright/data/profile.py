@@ -6,6 +6,7 @@ sample of a larger table, the profile says so, and only ``n_rows`` and the missi
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from arkwright.data.correlation import Correlation, strongest_correlations
+from arkwright.data.correlation import Correlation, scale_of, strongest_correlations
 from arkwright.data.schema import ColumnSchema, ColumnType
 
 SAMPLE_ROWS = 200_000
@@ -261,23 +262,31 @@ def _is_monotone(present: pa.Array, kind: ColumnType) -> bool:
 
 def _numeric_summary(present: pa.Array) -> NumericSummary:
     values = present.to_numpy(zero_copy_only=False).astype(np.float64)
+    # Enormous numbers are worked on in a unit of their own (a power of two, so no digit is lost).
+    unit = scale_of(values)
+    values = values / unit
     quantiles = np.quantile(values, _QUANTILES)
     low, high = quantiles[3], quantiles[5]
     fence = 1.5 * (high - low)
     mean = float(np.mean(values))
     return NumericSummary(
-        mean=mean,
-        std=float(np.std(values, ddof=1)) if len(values) > 1 else None,
-        minimum=float(values.min()),
-        maximum=float(values.max()),
-        quantiles={f"{probability:g}": float(value) for probability, value in zip(_QUANTILES, quantiles, strict=True)},
+        mean=_in_unit(mean, unit),
+        std=_in_unit(np.std(values, ddof=1), unit) if len(values) > 1 else None,
+        minimum=_in_unit(values.min(), unit),
+        maximum=_in_unit(values.max(), unit),
+        quantiles={f"{share:g}": _in_unit(value, unit) for share, value in zip(_QUANTILES, quantiles, strict=True)},
         skew=_skew(values, mean),
         n_outliers=int(np.sum((values < low - fence) | (values > high + fence))),
-        outlier_low=float(low - fence),
-        outlier_high=float(high + fence),
+        outlier_low=_in_unit(low - fence, unit),
+        outlier_high=_in_unit(high + fence, unit),
         n_zero=int(np.sum(values == 0)),
         n_negative=int(np.sum(values < 0)),
     )
+
+
+def _in_unit(value: float, unit: float) -> float:
+    """Return a number in the column's own unit, at most the largest there is: JSON has no infinity."""
+    return float(np.clip(float(value) * unit, -sys.float_info.max, sys.float_info.max))
 
 
 def _skew(values: npt.NDArray[np.float64], mean: float) -> float | None:

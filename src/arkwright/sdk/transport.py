@@ -168,6 +168,12 @@ class Transport:
                 code="platform.timeout",
                 hint="It may be busy: try again, or give Client a larger timeout_seconds.",
             )
+        if not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return Unavailable(
+                f"The connection to {url} was lost ({_reason(error)}).",
+                code="platform.connection_lost",
+                hint="It may be restarting: try again in a few seconds.",
+            )
         start = f"arkwright up --home {self.connection.home}" if self.connection.home else "arkwright up"
         return Unavailable(
             f"Nothing answers at {url} ({_reason(error)}).",

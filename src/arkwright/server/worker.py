@@ -39,6 +39,8 @@ def main() -> None:
 def _tick(platform: Platform) -> None:
     try:
         platform.shipper.ship()
+        for workspace_id in platform.workspace_ids():
+            platform.shipper.expire(workspace_id, platform.database.clock.now().date())
         platform.monitor_clock().tick()
     except Exception:  # noqa: BLE001
         # The edge of this loop: what fails now is tried again at the next tick.

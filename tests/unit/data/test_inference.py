@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -143,9 +144,8 @@ def test_chunks_decide_as_the_whole_does(cells: list[str | None], cut: int) -> N
     try:
         expected = decide_column(whole)
     except Invalid as error:
-        with pytest.raises(Invalid, match=r"infinite"):
+        with pytest.raises(Invalid, match=re.escape(error.detail)):
             decide_column(parts)
-        assert error.code == "dataset.infinite"
         return
     assert decide_column(parts) == expected
     converted = convert_cells(array, expected[0])

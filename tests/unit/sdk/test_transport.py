@@ -253,6 +253,6 @@ def test_a_name_with_a_slash_stays_one_segment() -> None:
 def test_a_proxy_for_the_outside_world_is_not_asked_for_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:1")
     transport = Transport(Connection("http://127.0.0.1:9", None), sleep=lambda _seconds: None)
-    with pytest.raises(Unavailable, match="127.0.0.1:9"):
+    with pytest.raises(Unavailable, match=r"127\.0\.0\.1:9"):
         transport.get("/v1/x")
     transport.close()
