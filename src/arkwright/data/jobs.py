@@ -18,6 +18,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from arkwright.core.errors import ArkwrightError
 from arkwright.data.fingerprint import Fingerprint
 from arkwright.data.ingestion import StoredTable
 from arkwright.data.profile import SAMPLE_ROWS, profile_table
@@ -67,6 +68,16 @@ class IngestJob:
         return result
 
     def _store(self, job: JobRun, payload: dict[str, Any], objects: WorkspaceObjects, folder: str) -> dict[str, Any]:
+        try:
+            return self._write_table(job, payload, objects, folder)
+        except ArkwrightError:
+            # Whichever of the two objects was written already: nothing half-done stays.
+            objects.delete(folder)
+            raise
+
+    def _write_table(
+        self, job: JobRun, payload: dict[str, Any], objects: WorkspaceObjects, folder: str
+    ) -> dict[str, Any]:
         with self._open(job, payload) as (file, filename):
             source = {
                 "filename": filename,

@@ -374,7 +374,10 @@ class DatasetService:
         """Open a file below an allowed root for reading."""
         real = self.resolve_path(path)
         # The last part may have become a link, or a pipe that would block, since it was looked at.
-        descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            descriptor = os.open(real, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError as error:
+            raise path_refused(path) from error
         with os.fdopen(descriptor, "rb") as stream:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise path_refused(path)

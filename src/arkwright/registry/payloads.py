@@ -24,7 +24,7 @@ class CreateVersion(BaseModel):
     """Make a stored bundle the next version of a model."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"bundle_digest": "sha256:9f86d0818...", "description": ""}]}
+        extra="forbid", json_schema_extra={"examples": [{"bundle_digest": "sha256:" + "9f86d081" * 8, "description": ""}]}
     )
 
     bundle_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from threading import Thread
 from typing import Any
 
 from arkwright.access import AuditTrail, authorise, record
@@ -10,6 +11,7 @@ from arkwright.adapters.tracking import MlflowTracking
 from arkwright.automl import ExperimentService
 from arkwright.automl.jobs import TrainJob
 from arkwright.core import events
+from arkwright.core.errors import ArkwrightError
 from arkwright.data import DatasetService, UploadService
 from arkwright.data.jobs import IngestJob
 from arkwright.deployments import BatchService, DeploymentService, PlanPublisher
@@ -19,6 +21,7 @@ from arkwright.governance import GovernanceService
 from arkwright.kit.db import Database
 from arkwright.kit.jobs import Job, JobQueue, JobService, Lane
 from arkwright.kit.jobs.ports import Queue
+from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.outbox import OutboxDispatcher, Subscriber
 from arkwright.kit.settings import Settings
@@ -27,6 +30,8 @@ from arkwright.monitoring.jobs import DeploymentWatch, MonitorClock, MonitorJob
 from arkwright.registry import AliasProjection, BundleStore, RegistryService
 from arkwright.tenancy import TenancyService, bootstrap
 from arkwright.tracking.ports import TrackingStore
+
+_log = get_logger(__name__)
 
 KINDS: Mapping[str, Lane] = {
     IngestJob.kind: Lane.LIGHT,
@@ -64,9 +69,7 @@ class Platform:
         self.tenancy = TenancyService()
         self.governance = GovernanceService()
         self.uploads = UploadService(self.objects, max_upload_bytes=settings.max_upload_bytes)
-        self.datasets = DatasetService(
-            self.jobs, self.uploads, self.objects, allowed_roots=settings.allowed_roots
-        )
+        self.datasets = DatasetService(self.jobs, self.uploads, self.objects, allowed_roots=settings.allowed_roots)
         self.registry = RegistryService(BundleStore(self.objects), self.governance, self.tracking)
         self.evaluation = EvaluationService(self.governance)
         self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy)
@@ -104,6 +107,9 @@ class Platform:
         bootstrap(self.database, self.settings.home / "credentials" / "admin.key")
         self.publisher.publish()
         self.outbox.start()
+        if isinstance(self.queue, JobQueue):
+            # Opening the job engine's store takes a second that no first request should wait for.
+            Thread(target=self._open_queue, name="open-queue", daemon=True).start()
 
     def stop(self) -> None:
         """Finish what is at hand and let go of connections."""
@@ -142,6 +148,13 @@ class Platform:
     def monitor_clock(self) -> MonitorClock:
         """Return what starts due monitors."""
         return MonitorClock(self.database, self.monitoring, self.workspace_ids)
+
+    def _open_queue(self) -> None:
+        if isinstance(self.queue, JobQueue):
+            try:
+                self.queue.open()
+            except ArkwrightError as error:
+                _log.warning("the job store cannot be opened yet", error=error.detail)
 
     def _subscribers(self) -> list[Subscriber]:
         aliases = AliasProjection(self.database, self.tenancy, self.tracking)

@@ -77,8 +77,9 @@ def test_required_optional_nullable_and_nested_members_keep_their_meaning(genera
     )
     types = load(text)
     assert types["__all__"] == ["Item", "PageItem"]
-    assert get_type_hints(types["PageItem"], types) == {"items": list[types["Item"]], "next_cursor": str | None}
-    assert get_type_hints(types["Item"], types)["from"] == dict[str, float]
+    item = types["Item"]
+    assert get_type_hints(types["PageItem"], types) == {"items": list[item], "next_cursor": str | None}
+    assert get_type_hints(item, types)["from"] == dict[str, float]
     assert "    items: list[Item]\n    next_cursor: NotRequired[str | None]\n" in text
 
 

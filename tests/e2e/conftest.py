@@ -1,0 +1,18 @@
+"""One running platform for all tests that only use it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from arkwright.front import RunningPlatform
+from arkwright.kit.settings import Settings
+from tests.e2e.platform import running_platform
+
+
+@pytest.fixture(scope="module")
+def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[RunningPlatform, Settings]]:
+    with running_platform(tmp_path_factory.mktemp("platform") / "home") as running:
+        yield running
