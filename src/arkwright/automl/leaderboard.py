@@ -72,7 +72,7 @@ def recommendation(
             "models could find. Do not use it; look for other columns."
         )
     elif baseline is not None and baseline.score is not None and chosen.score is not None:
-        sentences.append(_against_baseline(chosen.score, baseline.score, info.title, task))
+        sentences.append(_against_baseline(chosen.score, baseline.score, task))
     rivals = [trial for trial in ranked if trial.name not in {chosen.name, BASELINE}]
     if rivals and chosen.name != BASELINE and chosen.score is not None:
         sentences.append(_against_rival(chosen, rivals[0]))
@@ -107,12 +107,12 @@ def _entry(trial: Trial, rank: int | None) -> Entry:
     )
 
 
-def _against_baseline(score: float, baseline: float, title: str, task: TaskType) -> str:
+def _against_baseline(score: float, baseline: float, task: TaskType) -> str:
     what = "Always answering the mean" if task == "regression" else "Always answering by class frequency"
     change = ""
     if task == "regression" and baseline > 0 and score < baseline:
         change = f", so the error is {100 * (1 - score / baseline):.0f} % smaller"
-    return f"{what} has a {title} of {baseline:.4g}{change}."
+    return f"{what} reaches {baseline:.4g}{change}."
 
 
 def _against_rival(chosen: Trial, rival: Trial) -> str:

@@ -15,6 +15,7 @@ from arkwright.core.errors import AdapterError, Unavailable
 from arkwright.tracking.ports import TrackingStore, TrialRecord, TrialStatus
 
 KIND_TAG = "arkwright.kind"
+JOB_TAG = "arkwright.job_id"
 TRIAL_KIND = "trial"
 _STATUS: Mapping[str, TrialStatus] = {
     "succeeded": "succeeded",
@@ -99,7 +100,7 @@ class Logbook:
                 tags={
                     **self._tags,
                     KIND_TAG: TRIAL_KIND,
-                    "arkwright.job_id": self._job_id,
+                    JOB_TAG: self._job_id,
                     "arkwright.step": trial.name,
                     "arkwright.status": trial.status,
                     **({"arkwright.error": trial.error} if trial.error else {}),

@@ -76,7 +76,7 @@ def package(
             created_by=created_by,
         )
     except ArkwrightError as error:
-        if error.status >= 500:  # noqa: PLR2004 - a full disk is no fault of the candidate: try again
+        if error.status >= 500:
             raise
         raise PackagingFailed(error.detail) from error
     return Package(digest=digest, parity_rows=parity.n_rows, parity_difference=parity.max_abs_difference)

@@ -14,7 +14,7 @@ class CrossValidation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     type: Literal["stratified_kfold", "kfold"] | None = Field(None, description="Stratified for classes by default.")
-    folds: int = Field(5, ge=2, le=20)
+    folds: int | None = Field(None, ge=2, le=20, description="5 by default, 3 above 100,000 rows.")
     seed: int = Field(42, ge=0)
 
 
@@ -39,7 +39,8 @@ class ExperimentConfig(BaseModel):
     feature_types: dict[str, str] = Field(default_factory=dict, description="Overrides: column to kind.")
     ignore_columns: list[str] = Field(default_factory=list)
     model_name: str = Field("", max_length=120, description="Register under this name; empty: the experiment's.")
-    imbalance: dict[str, Any] = Field(default_factory=dict)
+    positive_class: bool | int | str | None = Field(None, description="Of two classes; by default the affirmative one.")
+    imbalance: dict[str, Any] = Field(default_factory=dict, description="{'method': 'class_weight'} weighs classes.")
     constraints: dict[str, Any] = Field(default_factory=dict)
 
 

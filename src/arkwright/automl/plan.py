@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -77,20 +78,23 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     positive_class: Label | None = None
 
 
-def make_plan(
-    request: Request, columns: Sequence[FeatureDecision], labels: npt.NDArray[Any]
-) -> tuple[TrainingPlan, npt.NDArray[np.int64], npt.NDArray[np.float64], FoldNumbers]:
+@dataclass(frozen=True)
+class PlannedRows:
+    """A plan, and what it says about each row: those that have a target, its number, and the fold."""
+
+    plan: TrainingPlan
+    rows: npt.NDArray[np.int64]
+    target: npt.NDArray[np.float64]
+    folds: FoldNumbers
+
+
+def make_plan(request: Request, columns: Sequence[FeatureDecision], labels: npt.NDArray[Any]) -> PlannedRows:
     """Decide task, objective, inputs, holdout and folds.
 
     Parameters
     ----------
     labels
         The target column, every row of the dataset.
-
-    Returns
-    -------
-    tuple
-        The plan; the rows that have a target; their target as numbers; and their fold numbers.
 
     Raises
     ------
@@ -135,7 +139,7 @@ def make_plan(
         n_holdout=int(np.count_nonzero(folds < 0)),
         notes=tuple(_notes(decision, columns, request)),
     )
-    return plan, rows, target, folds
+    return PlannedRows(plan, rows, target, folds)
 
 
 def wants_balance(imbalance: Mapping[str, Any]) -> bool:
@@ -181,7 +185,9 @@ def _notes(decision: TaskDecision, columns: Sequence[FeatureDecision], request: 
         notes.append(f"Positive class: {decision.classes[1]!r}, because {decision.positive_reason}.")
     if decision.n_missing:
         notes.append(f"{decision.n_missing} rows have no value of {decision.target!r} and were left out.")
-    notes.extend(f"Set aside {column.name!r} ({column.kind}): {column.reason}." for column in columns if not column.used)
+    notes.extend(
+        f"Set aside {column.name!r} ({column.kind}): {column.reason}." for column in columns if not column.used
+    )
     if request.balanced and decision.task == "regression":
         notes.append("imbalance.method has no meaning for a regression and was not used.")
     return notes

@@ -104,6 +104,11 @@ def refit_trial(
     )
 
 
+def has_stand_in(folder: ProblemFolder, trial: Trial) -> bool:
+    """Tell whether a fold of the trial left a model on this machine."""
+    return _longest_fold(folder, trial) is not None
+
+
 def read_final_model(folder: ProblemFolder, name: str) -> tuple[Encoder, Evaluator, FloatArray]:
     """Return a refitted model's encoder and evaluator, and the training library's scores of the holdout."""
     path = refit_path(folder, name)

@@ -14,6 +14,7 @@ from arkwright.automl.payloads import (
 )
 from arkwright.automl.service import ExperimentService
 from arkwright.automl.tables import ExperimentRow
+from arkwright.kit.db import UnitOfWork
 from arkwright.kit.http import Accepted, Limit, Page, PageCursor, Read, Write, accepted, page_of, read_cursor, service
 
 router = APIRouter(prefix="/v1/experiments", tags=["experiments"])
@@ -59,7 +60,7 @@ def list_experiments(
 ) -> Page[Experiment]:
     """Return the workspace's experiments, oldest first."""
     rows = experiments.list(unit, limit=limit + 1, after=read_cursor(cursor))
-    return page_of(rows, limit, lambda row: row.id, _experiment)
+    return page_of(rows, limit, lambda row: row.id, lambda row: _experiment(unit, experiments, row))
 
 
 @router.get("/{experiment_id}")
@@ -67,7 +68,7 @@ def get_experiment(
     unit: Read, experiment_id: str, experiments: ExperimentService = service(ExperimentService)
 ) -> Experiment:
     """Return an experiment and what came of it."""
-    return _experiment(experiments.get(unit, experiment_id))
+    return _experiment(unit, experiments, experiments.get(unit, experiment_id))
 
 
 @router.get("/{experiment_id}/trials")
@@ -98,7 +99,7 @@ def read_leaderboard(
     progress = experiments.progress(unit, row)
     return Leaderboard(
         experiment_id=row.id,
-        status=row.status,
+        status=experiments.status(unit, row),
         metric=progress.get("metric", ""),
         direction=progress.get("direction", ""),
         entries=progress.get("leaderboard", []),
@@ -107,7 +108,7 @@ def read_leaderboard(
     )
 
 
-def _experiment(row: ExperimentRow) -> Experiment:
+def _experiment(unit: UnitOfWork, experiments: ExperimentService, row: ExperimentRow) -> Experiment:
     return Experiment(
         id=row.id,
         name=row.name,
@@ -118,7 +119,7 @@ def _experiment(row: ExperimentRow) -> Experiment:
         dataset_version_id=row.dataset_version_id,
         target=row.target,
         config=row.config,
-        status=row.status,
+        status=experiments.status(unit, row),
         job_id=row.job_id,
         summary=row.summary,
         leaderboard_url=_leaderboard_url(row),
@@ -135,7 +136,6 @@ def _leaderboard_url(row: ExperimentRow) -> str:
 def _unused(config: ExperimentConfig) -> list[str]:
     """Say which settings are kept but not acted on by this version's engine."""
     given = {
-        "imbalance": bool(config.imbalance),
         "constraints": bool(config.constraints),
         "hpo.sampler": config.hpo.sampler != "portfolio",
         "hpo.early_stopping": config.hpo.early_stopping is not None,

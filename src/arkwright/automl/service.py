@@ -8,12 +8,15 @@ from typing import Any
 from arkwright.access import authorise, record
 from arkwright.automl import repository
 from arkwright.automl.errors import experiment_not_found
+from arkwright.automl.logbook import JOB_TAG, KIND_TAG, TRIAL_KIND
 from arkwright.automl.objective import resolve_objective
 from arkwright.automl.payloads import CreateExperiment
+from arkwright.automl.plan import wants_balance
 from arkwright.automl.tables import ExperimentRow
 from arkwright.contracts.signature import TaskType
 from arkwright.core.context import DEFAULT_PROJECT_ID
 from arkwright.core.errors import Conflict, Invalid
+from arkwright.core.events import EXPERIMENT_FINISHED
 from arkwright.core.ids import new_id
 from arkwright.data import DatasetService
 from arkwright.kit.db import UnitOfWork
@@ -23,6 +26,7 @@ from arkwright.tracking.ports import TrackingStore, Trial
 
 TRAIN_KIND = "automl.train.v1"
 _OPEN = ("created", "failed", "cancelled")
+_ENDED = ("failed", "cancelled")
 _TASKS: dict[str, tuple[TaskType, ...]] = {
     "auto": ("binary", "multiclass", "regression"),
     "classification": ("binary", "multiclass"),
@@ -73,6 +77,7 @@ class ExperimentService:
                 hint=f"Its columns are: {', '.join(columns[:30])}.",
             )
         _check_objective(request.objective, request.task_type)
+        wants_balance(request.config.imbalance)
         row = ExperimentRow(
             id=new_id("experiment"),
             project_id=request.project_id or DEFAULT_PROJECT_ID,
@@ -103,9 +108,10 @@ class ExperimentService:
         """
         authorise(unit, "experiment.run", "experiment", experiment_id)
         row = self._row(unit, experiment_id)
-        if row.status not in _OPEN:
+        status = self.status(unit, row)
+        if status not in _OPEN:
             raise Conflict(
-                f"The experiment {row.name!r} is {row.status}.",
+                f"The experiment {row.name!r} is {status}.",
                 code="experiment.started",
                 hint="Create another experiment to train again.",
             )
@@ -120,9 +126,14 @@ class ExperimentService:
         """Ask a running experiment to stop searching and to keep the best model so far."""
         authorise(unit, "experiment.cancel", "experiment", experiment_id)
         row = self._row(unit, experiment_id)
-        if row.status != "running" or row.job_id is None:
-            raise Conflict(f"The experiment {row.name!r} is {row.status}, not running.", code="experiment.not_running")
-        return self._jobs.cancel(unit, row.job_id)
+        status = self.status(unit, row)
+        if status != "running" or row.job_id is None:
+            raise Conflict(f"The experiment {row.name!r} is {status}, not running.", code="experiment.not_running")
+        job = self._jobs.cancel(unit, row.job_id)
+        if job.status == "cancelled":
+            # It never began, so no job will say so.
+            self.end(unit, row.id, job.id, "cancelled", {})
+        return job
 
     def get(self, unit: UnitOfWork, experiment_id: str) -> ExperimentRow:
         """Return an experiment."""
@@ -139,6 +150,33 @@ class ExperimentService:
         authorise(unit, "experiment.list", "experiment")
         return repository.newest(unit.session, limit=limit)
 
+    def status(self, unit: UnitOfWork, row: ExperimentRow) -> str:
+        """Return an experiment's status; one whose job ended without a word has failed with it."""
+        if row.status != "running" or row.job_id is None:
+            return row.status
+        job = self._jobs.get(unit, row.job_id)
+        return "failed" if job.status == "succeeded" else job.status if job.status in _ENDED else row.status
+
+    def show_trials_at(self, unit: UnitOfWork, experiment_id: str, tracking_experiment_id: str) -> None:
+        """Remember where in the logbook the trials are."""
+        self._row(unit, experiment_id).tracking_experiment_id = tracking_experiment_id
+
+    def end(
+        self, unit: UnitOfWork, experiment_id: str, job_id: str, status: str, summary: dict[str, Any]
+    ) -> ExperimentRow:
+        """Write down how an experiment's job ended; a job that is not the experiment's any more changes nothing."""
+        authorise(unit, "experiment.run", "experiment", experiment_id)
+        row = self._row(unit, experiment_id)
+        if row.job_id != job_id or row.status != "running":
+            return row
+        row.status, row.summary, row.finished_at = status, summary, unit.clock.now()
+        if summary.get("task"):
+            row.task_type = summary["task"]
+        facts = {"job": job_id, "status": status, "model_version": summary.get("model_version_id")}
+        record(unit, "experiment.end", "experiment", row.id, facts)
+        unit.emit(EXPERIMENT_FINISHED, row.id, {"experiment_id": row.id, **facts})
+        return row
+
     def progress(self, unit: UnitOfWork, row: ExperimentRow) -> dict[str, Any]:
         """Return the finished experiment's summary, or what its job has reported so far."""
         if row.summary or row.job_id is None:
@@ -152,7 +190,9 @@ class ExperimentService:
         if not tracking_id:
             return []
         names = {workspace.id: workspace.tracking_name for workspace in self._tenancy.workspaces(unit)}
-        return self._tracking.list_trials(names[unit.context.workspace_id], tracking_id)
+        return self._tracking.list_trials(
+            names[unit.context.workspace_id], tracking_id, tags={KIND_TAG: TRIAL_KIND, JOB_TAG: row.job_id or ""}
+        )
 
     def _row(self, unit: UnitOfWork, experiment_id: str) -> ExperimentRow:
         row = repository.experiment(unit.session, experiment_id)

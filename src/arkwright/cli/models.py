@@ -8,6 +8,7 @@ import typer
 
 from arkwright.cli.console import Json, emit, facts, moment, note, say, table
 from arkwright.cli.session import connect
+from arkwright.core.errors import Conflict
 
 if TYPE_CHECKING:
     from arkwright.sdk.types import ModelVersion
@@ -103,7 +104,13 @@ def promote(
 ) -> None:
     """Move a version to a stage, if the gate allows it; endpoints that follow production reload within seconds."""
     with connect() as client:
-        promoted = client.models.promote(model, version, stage=stage, comment=comment)
+        try:
+            promoted = client.models.promote(model, version, stage=stage, comment=comment)
+        except Conflict as error:
+            # Asked for again, as a script may: what was wanted is so.
+            if error.code != "stage.unchanged":
+                raise
+            promoted = client.models.version(model, version)
 
     def render() -> None:
         say(f"{_named(promoted)} is in {promoted['stage']}.", style="green")

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -41,9 +41,8 @@ def up(
         from arkwright.front import start_background
 
         state = start_background(settings)
-        emit(
-            asdict(state), lambda: say(f"Arkwright runs at {state.url}, with its data in {state.home}.", style="green")
-        )
+        told = f"Arkwright runs at {state.url}, with its data in {state.home}."
+        emit(asdict(state), lambda: say(told, style="green"))
         return
     from arkwright.front import run
 
@@ -73,17 +72,23 @@ def down(home: Home = None, _json: Json = False) -> None:
 
 
 def status(home: Home = None, _json: Json = False) -> None:
-    """Show whether the platform runs; fails if it does not."""
+    """Show whether the platform runs, where, and what its processes do; fails if it does not."""
     from arkwright.front import status as read_status
 
     settings = _local(home)
     found = read_status(settings)
     if found is None:
-        emit(
-            {"running": False, "home": str(settings.home)}, lambda: say(f"Not running. Its data is in {settings.home}.")
-        )
+        told = f"Not running. Its data is in {settings.home}."
+        emit({"running": False, "home": str(settings.home)}, lambda: say(told))
         raise typer.Exit(Unavailable.exit_code)
-    emit({"running": True, **asdict(found)}, lambda: facts({**asdict(found), "started_at": moment(found.started_at)}))
+    health = _health(found.url)
+    processes = health.get("processes", {})
+
+    def render() -> None:
+        facts({**asdict(found), "pid": str(found.pid), "started_at": moment(found.started_at), "predictions": health.get("status")})
+        facts({f"  {name}": state for name, state in processes.items()})
+
+    emit({"running": True, **asdict(found), "health": health}, render)
 
 
 def doctor(home: Home = None, _json: Json = False) -> None:
@@ -160,6 +165,18 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "reset": reset,
     "login-link": login_link,
 }
+
+
+def _health(url: str) -> dict[str, Any]:
+    """Return what the public port says of the platform's processes; empty if it does not answer."""
+    import httpx
+
+    try:
+        answer = httpx.get(f"{url}/health/ready", timeout=3.0, trust_env=False)
+        document: dict[str, Any] = answer.json()
+    except (httpx.HTTPError, ValueError):
+        return {}
+    return document
 
 
 def _local(home: Path | None) -> Settings:

@@ -28,6 +28,7 @@ def predict(
     file: Annotated[
         str, typer.Option("--file", "-f", help="Rows in a .json, .jsonl or .csv file; - reads JSON from stdin.")
     ] = "",
+    rows: Annotated[int | None, typer.Option(min=1, help="Only this many of the file's first rows.")] = None,
     _json: Json = False,
 ) -> None:
     """Score rows with a deployment."""
@@ -38,8 +39,11 @@ def predict(
             hint="""Give either --row '{"tenure": 12, ...}' or --file rows.json.""",
         )
     with connect() as client:
-        rows = [item for text in row for item in _parse(text, "--row")] if row else _rows_of(file, client, deployment)
-        answer = client.predict(deployment, rows)
+        if row:
+            instances = [item for text in row for item in _parse(text, "--row")]
+        else:
+            instances = list(_rows_of(file, client, deployment))[:rows]
+        answer = client.predict(deployment, instances)
     predictions = answer["predictions"]
 
     def render() -> None:

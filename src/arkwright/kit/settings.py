@@ -26,8 +26,9 @@ from arkwright.core.errors import Invalid
 _LONGEST_SOCKET_DIR = 90
 
 
-def _alias(name: str, *others: str) -> AliasChoices:
-    return AliasChoices(name, f"ARKWRIGHT_{name.upper()}", *others)
+def _also(name: str, other: str) -> AliasChoices:
+    """Read a setting under its own name or an older deployment's; never under its bare name, which may be HOME."""
+    return AliasChoices(f"ARKWRIGHT_{name}", other)
 
 
 class Settings(BaseSettings):
@@ -37,47 +38,43 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
+        env_prefix="ARKWRIGHT_",
         env_file=".env",
+        populate_by_name=True,
         toml_file="arkwright.toml",
         extra="ignore",
         validate_default=True,
         hide_input_in_errors=True,
     )
 
-    home: Path = Field(Path("arkwright-data"), validation_alias=_alias("home"), description="The data folder.")
-    env: str = Field("local", validation_alias=_alias("env", "ML_ENV"), description="Name of the environment.")
-    host: str = Field("127.0.0.1", validation_alias=_alias("host"), description="Address of the public port.")
-    port: int = Field(8585, ge=0, le=65535, validation_alias=_alias("port"), description="The public port.")
-    database_url: str = Field("", validation_alias=_alias("database_url"), description="Control-plane database.")
-    jobs_database_url: str = Field("", validation_alias=_alias("jobs_database_url"), description="Job engine's store.")
-    objects_url: str = Field("", validation_alias=_alias("objects_url"), description="Where datasets and bundles lie.")
-    tracking_url: str = Field(
-        "", validation_alias=_alias("tracking_url"), description="Your own MLflow server; empty: ours."
-    )
-    tracking_token: SecretStr = Field(
-        SecretStr(""), validation_alias=_alias("tracking_token"), description="Bearer token for your MLflow server."
-    )
+    home: Path = Field(Path("arkwright-data"), description="The data folder.")
+    env: str = Field("local", validation_alias=_also("ENV", "ML_ENV"), description="Name of the environment.")
+    host: str = Field("127.0.0.1", description="Address of the public port.")
+    port: int = Field(8585, ge=0, le=65535, description="The public port.")
+    database_url: str = Field("", description="Control-plane database.")
+    jobs_database_url: str = Field("", description="Job engine's store.")
+    objects_url: str = Field("", description="Where datasets and bundles lie.")
+    tracking_url: str = Field("", description="Your own MLflow server; empty: ours.")
+    tracking_token: SecretStr = Field(SecretStr(""), description="Bearer token for your MLflow server.")
     mlflow_backend_url: str = Field(
-        "", validation_alias=_alias("mlflow_backend_url", "ML_MLFLOW_BACKEND_DSN"), description="Store of our MLflow."
+        "", validation_alias=_also("MLFLOW_BACKEND_URL", "ML_MLFLOW_BACKEND_DSN"), description="Store of our MLflow."
     )
     mlflow_artifacts_url: str = Field(
-        "", validation_alias=_alias("mlflow_artifacts_url", "ML_MLFLOW_ARTIFACT_URI"), description="Its artifact root."
+        "", validation_alias=_also("MLFLOW_ARTIFACTS_URL", "ML_MLFLOW_ARTIFACT_URI"), description="Its artifact root."
     )
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", validation_alias=_alias("log_level"))
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     allowed_roots: list[Path] = Field(
         default_factory=list,
-        validation_alias=_alias("allowed_roots"),
         description="Folders from which a request may name a server-side path.",
     )
-    max_upload_bytes: int = Field(5_000_000_000, ge=1, validation_alias=_alias("max_upload_bytes"))
-    predict_max_body_bytes: int = Field(8_000_000, ge=1, validation_alias=_alias("predict_max_body_bytes"))
+    max_upload_bytes: int = Field(5_000_000_000, ge=1)
+    predict_max_body_bytes: int = Field(8_000_000, ge=1)
     predict_max_rows: int = Field(
-        10_000, ge=1, validation_alias=_alias("predict_max_rows", "ML_MAX_BATCH_SIZE"), description="Rows a request."
+        10_000, ge=1, validation_alias=_also("PREDICT_MAX_ROWS", "ML_MAX_BATCH_SIZE"), description="Rows a request."
     )
-    predict_max_in_flight: int = Field(256, ge=1, validation_alias=_alias("predict_max_in_flight"))
+    predict_max_in_flight: int = Field(256, ge=1)
     internal_token: SecretStr = Field(
         SecretStr(""),
-        validation_alias=_alias("internal_token"),
         description="Shared by the processes of one platform; made afresh by `arkwright up`.",
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 from pathlib import Path
 from string import Template
 
@@ -72,7 +73,7 @@ def _section(title: str, content: str) -> str:
     return f"<section><h2>{title}</h2>{inner}</section>"
 
 
-def _linked(rows: list[tuple[str, str, str]]) -> str:
+def _linked(rows: Sequence[tuple[str, str, str]]) -> str:
     return "".join(f'<li><a href="{_text(link)}">{_text(name)}</a> {_text(about)}</li>' for name, about, link in rows)
 
 

@@ -64,11 +64,9 @@ class Database:
 
     @contextmanager
     def read(self, context: Context) -> Iterator[UnitOfWork]:
-        """Open a unit of work that only reads; nothing is committed."""
-        with (
-            self._translated(),
-            ScopedSession(self.engine, autoflush=False, info={"workspace_id": context.workspace_id}) as session,
-        ):
+        """Open a unit of work that only reads; an attempt to write raises."""
+        info = {"workspace_id": context.workspace_id, "read_only": True}
+        with self._translated(), ScopedSession(self.engine, autoflush=False, info=info) as session:
             yield UnitOfWork(context=context, session=session, clock=self.clock)
 
     @contextmanager

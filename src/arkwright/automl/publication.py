@@ -1,0 +1,160 @@
+"""From the best trial to a registered version: refit, bundle, evaluation, registration."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from arkwright.automl.budget import Deadline
+from arkwright.automl.learners.constant import constant_scores
+from arkwright.automl.packaging import Package, PackagingFailed, package
+from arkwright.automl.payloads import ExperimentConfig
+from arkwright.automl.plan import TrainingPlan, default_model_name
+from arkwright.automl.pool import WorkerPool
+from arkwright.automl.refit import FinalModel, RefitFailed, has_stand_in, refit_trial
+from arkwright.automl.search import Search, Trial
+from arkwright.automl.service import ExperimentService
+from arkwright.automl.tables import ExperimentRow
+from arkwright.automl.workbench import Workbench
+from arkwright.data import DatasetService
+from arkwright.evaluation import EvaluationService
+from arkwright.kit.jobs import JobRun
+from arkwright.kit.objects import ObjectStore
+from arkwright.registry import RegistryService
+from arkwright.tracking.ports import TrackingStore
+
+
+@dataclass(frozen=True)
+class TrainingServices:
+    """What a training works with."""
+
+    experiments: ExperimentService
+    datasets: DatasetService
+    evaluation: EvaluationService
+    registry: RegistryService
+    tracking: TrackingStore
+    objects: ObjectStore
+
+
+class StepOfPackage(msgspec.Struct, frozen=True, kw_only=True):
+    """What the packaging of a candidate leaves: a bundle, or the reason why there is none."""
+
+    package: Package | None
+    final: FinalModel | None
+    reason: str = ""
+
+
+class Publication:
+    """The second half of a training.
+
+    Parameters
+    ----------
+    workspace_name
+        The workspace's name in the logbook.
+    temporary
+        A folder of this training's own.
+    """
+
+    def __init__(
+        self,
+        services: TrainingServices,
+        job: JobRun,
+        row: ExperimentRow,
+        bench: Workbench,
+        pool: WorkerPool,
+        *,
+        workspace_name: str,
+        temporary: Path,
+    ) -> None:
+        self._services = services
+        self._job = job
+        self._row = row
+        self._config = ExperimentConfig.model_validate(row.config)
+        self._bench = bench
+        self._pool = pool
+        self._workspace_name = workspace_name
+        self._temporary = temporary
+
+    def package(self, plan: TrainingPlan, trial: Trial, run_id: str, deadline: Deadline) -> StepOfPackage:
+        """Refit a trial on all training rows and store it as a bundle."""
+        folder = self._bench.lay_out(plan)
+        if not has_stand_in(folder, trial):
+            # This process took the job over: the folds' models are gone, so the refit gets the time it needs.
+            needed = Search(folder, self._pool).reserve_seconds(trial)
+            deadline = Deadline.after(max(deadline.remaining_seconds, needed), time.monotonic)
+
+        def on_wait() -> bool:
+            self._job.progress(0.82)  # leaves the job if this run is over
+            return False
+
+        try:
+            final = refit_trial(
+                folder,
+                self._pool,
+                trial,
+                deadline=None if trial.candidate.learner == "constant" else deadline,
+                on_wait=on_wait,
+            )
+            out = self._temporary / f"bundle-{trial.name}"
+            packed = package(
+                folder,
+                trial.name,
+                out,
+                signature=plan.signature,
+                learner=trial.candidate.learner,
+                lineage={
+                    "experiment_id": self._row.id,
+                    "dataset_version_id": self._row.dataset_version_id,
+                    "job_id": self._job.job_id,
+                    "run_id": run_id,
+                    "trial": trial.name,
+                    "seed": str(plan.problem.seed),
+                    "rounds": str(final.rounds),
+                },
+                created_by=self._row.created_by,
+            )
+        except (RefitFailed, PackagingFailed) as error:
+            return StepOfPackage(package=None, final=None, reason=str(error))
+        self._services.registry.bundles.save(self._job.context.workspace_id, out, packed.digest)
+        return StepOfPackage(package=packed, final=final)
+
+    def evaluate(self, plan: TrainingPlan, digest: str) -> dict[str, Any]:
+        """Evaluate the stored bundle on the holdout and file the report."""
+        folder = self._bench.lay_out(plan)
+        bundle = self._services.registry.bundles.load(self._job.context.workspace_id, digest)
+        target, holdout = folder.target(), folder.holdout_rows()
+        evidence_id, report = self._services.evaluation.evaluate_and_file(
+            self._job,
+            bundle,
+            folder.inputs(holdout),
+            np.asarray(target[holdout]),
+            constant_scores(plan.problem.question, np.asarray(target[folder.training_rows()])),
+            seed=plan.problem.seed,
+            primary_metric=plan.problem.metric,
+        )
+        return {
+            "evidence_id": evidence_id,
+            "metrics": {name: metric.value for name, metric in report.metrics.items()},
+            "beats_baseline": msgspec.to_builtins(report.beats_baseline),
+        }
+
+    def register(self, digest: str) -> dict[str, Any]:
+        """Make the bundle a version of the model, which is created if need be."""
+        row, registry = self._row, self._services.registry
+        name = self._config.model_name or default_model_name(row.name)
+        with self._job.write() as unit:
+            model = registry.ensure(unit, name, project_id=row.project_id, experiment_id=row.id)
+            model_id, model_name = model.id, model.name
+        version = registry.register(self._job, model_id, digest, workspace_name=self._workspace_name)
+        return {
+            "model_id": model_id,
+            "model_name": model_name,
+            "model_version_id": version.id,
+            "number": version.number,
+            "semver": version.semver,
+        }
