@@ -97,6 +97,16 @@ class Journey:
             answer = dict(self.client.predict(deployment_id, rows[start : start + 50]))
         return answer
 
+    def wait_for_log(self, deployment_id: str, n_rows: int) -> None:
+        """Wait until the prediction log has been shipped: a data plane writes it on its own disk first."""
+        begun = time.monotonic()
+        with console.status("Waiting for the prediction log"):
+            while self.client.deployments.metrics(deployment_id)["n_rows"] < n_rows:
+                if time.monotonic() - begun > 60:
+                    message = "the predictions do not appear in the log"
+                    raise TimeoutError(message)
+                time.sleep(0.2)
+
     def wait_for_version(self, deployment_id: str, semver: str, row: dict[str, Any]) -> float:
         """Return after how many seconds a deployment answers with a version."""
         begun = time.monotonic()
@@ -140,6 +150,7 @@ def run(client: Client, budget_seconds: float) -> None:
 
     with journey.step(7, "Watch it: the customers change"):
         journey.predict(deployment["id"], [shifted(row) for row in rows[:N_PREDICTIONS]])
+        journey.wait_for_log(deployment["id"], N_PREDICTIONS)
         accepted = client.monitors.run(deployment["id"], max_rows=N_PREDICTIONS)
         journey.wait(accepted["job_id"], "Comparing")
         report = client.monitors.report(deployment["id"])

@@ -26,11 +26,16 @@ WORKING_FILES = {
     "access/audit.py": "writes the chain",
     "access/authorisation.py": "reads the unit's actor",
     "tenancy/first_start.py": "creates the first workspace",
+    "automl/arrays.py": "arrays in files, between processes",
+    "automl/logbook.py": "times of trials",
+    "automl/pool.py": "training processes",
+    "automl/worker.py": "a training process",
     "registry/bundle_store.py": "files in the object store",
     "registry/promotion.py": "an outbox subscriber",
     "deployments/publishing.py": "an outbox subscriber",
 }
 MAX_LINES_OF_CODE = 600
+GENERATED = {SOURCE / "sdk" / "types.py"}
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:
@@ -74,7 +79,7 @@ def test_noun_files_do_no_input_or_output() -> None:
         text = path.read_text(encoding="utf-8")
         if re.search(r"datetime\.now\(|time\.time\(|\bopen\(", text):
             offences.append(f"{relative} reads the clock or a file")
-    assert offences == []
+    assert "\n".join(offences) == ""
 
 
 def test_working_files_still_exist() -> None:
@@ -87,7 +92,8 @@ def test_no_file_is_longer_than_six_hundred_lines_of_code() -> None:
             1 for line in path.read_text(encoding="utf-8").splitlines() if line.strip() and line.strip()[0] != "#"
         )
 
-    long = {str(path): lines_of_code(path) for path in SOURCE.rglob("*.py") if "migrations" not in path.parts}
+    written = [path for path in SOURCE.rglob("*.py") if "migrations" not in path.parts and path not in GENERATED]
+    long = {str(path): lines_of_code(path) for path in written}
     assert {name: count for name, count in long.items() if count > MAX_LINES_OF_CODE} == {}
 
 
@@ -121,8 +127,9 @@ def test_every_room_says_what_it_is_for(room: str) -> None:
 
 
 def test_every_table_is_scoped_or_listed_as_global() -> None:
-    from arkwright.kit.db import GLOBAL_TABLES, Scoped, Table
     from tests.conftest import import_every_table
+
+    from arkwright.kit.db import GLOBAL_TABLES, Scoped, Table
 
     import_every_table()
     unscoped = {mapper.local_table.name for mapper in Table.registry.mappers if not issubclass(mapper.class_, Scoped)}
@@ -130,8 +137,9 @@ def test_every_table_is_scoped_or_listed_as_global() -> None:
 
 
 def test_scoped_tables_have_composite_keys() -> None:
-    from arkwright.kit.db import Scoped, Table
     from tests.conftest import import_every_table
+
+    from arkwright.kit.db import Scoped, Table
 
     import_every_table()
     offences = []

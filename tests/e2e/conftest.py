@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
+from tests.e2e.platform import running_platform
 
 from arkwright.front import RunningPlatform
 from arkwright.kit.settings import Settings
-from tests.e2e.platform import running_platform
 
 
 @pytest.fixture(scope="module")

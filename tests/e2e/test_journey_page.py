@@ -25,7 +25,7 @@ def test_the_page_s_commands_work_as_they_stand(platform: tuple[RunningPlatform,
         **os.environ,
         "URL": state.url,
         "ARKWRIGHT_HOME": str(settings.home),
-        "BUDGET": "20",
+        "BUDGET": "120",
     }
     done = subprocess.run(
         ["bash", "-c", script], cwd=ROOT, env=environment, capture_output=True, text=True, timeout=200, check=False

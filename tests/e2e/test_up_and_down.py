@@ -11,11 +11,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from tests.e2e.platform import running_platform
 
 from arkwright.core.errors import ArkwrightError, Conflict, Unavailable
 from arkwright.front import start_background, status, stop
 from arkwright.kit.settings import load_settings
-from tests.e2e.platform import running_platform
 
 pytestmark = [pytest.mark.platform, pytest.mark.slow, pytest.mark.xdist_group("up")]
 

@@ -57,7 +57,8 @@ def test_raw_sql_cannot_write_into_another_workspace(database: Database) -> None
     audited(database)
     statement = text("UPDATE projects SET workspace_id = 'ws_other'")
     insert = text(
-        "INSERT INTO projects (workspace_id, id, name, description, created_at) VALUES ('ws_other', 'p', 'n', '', now())"
+        "INSERT INTO projects (workspace_id, id, name, description, created_at) "
+        "VALUES ('ws_other', 'p', 'n', '', now())"
     )
     with pytest.raises(DBAPIError, match="row-level security"), database.write(ACME) as unit:
         unit.session.scalars(select(AuditRow)).all()

@@ -8,12 +8,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
-
-from arkwright.core.context import Context
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import BoundDatabase, Database
-from arkwright.kit.objects import ObjectStore
 from arkwright.registry import BundleStore, RegistryService, Stage
 from arkwright.registry.tables import ModelVersionRow
 from arkwright.testing import InMemoryTracking

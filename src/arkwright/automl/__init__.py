@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arkwright.automl.budget import Budget, Deadline
-    from arkwright.automl.leaderboard import leaderboard, recommendation
+    from arkwright.automl.leaderboard import make_leaderboard, recommendation
     from arkwright.automl.learners import LEARNERS, Learner
     from arkwright.automl.objective import Objective, resolve_objective
     from arkwright.automl.pool import WorkerPool
-    from arkwright.automl.portfolio import portfolio
+    from arkwright.automl.portfolio import candidates_for
     from arkwright.automl.problem import Problem, ProblemFolder
     from arkwright.automl.refit import refit_trial
     from arkwright.automl.search import Search, SearchProgress, Trial, best_of, run_search
@@ -45,10 +45,10 @@ _HOMES = {
     "WorkerPool": "pool",
     "assign_rows": "splits",
     "best_of": "search",
+    "candidates_for": "portfolio",
     "detect_task": "task",
     "encode_target": "task",
-    "leaderboard": "leaderboard",
-    "portfolio": "portfolio",
+    "make_leaderboard": "leaderboard",
     "recommendation": "leaderboard",
     "refit_trial": "refit",
     "resolve_objective": "objective",
@@ -72,10 +72,10 @@ __all__ = [
     "WorkerPool",
     "assign_rows",
     "best_of",
+    "candidates_for",
     "detect_task",
     "encode_target",
-    "leaderboard",
-    "portfolio",
+    "make_leaderboard",
     "recommendation",
     "refit_trial",
     "resolve_objective",

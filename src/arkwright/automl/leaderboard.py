@@ -7,16 +7,11 @@ from typing import Any
 
 import msgspec
 
+from arkwright.automl.learners import LEARNERS
 from arkwright.automl.portfolio import BASELINE
 from arkwright.automl.search import Trial, ranking
 from arkwright.contracts.signature import TaskType
 from arkwright.evaluation import METRICS
-
-_KINDS = {
-    "constant": "the trivial model",
-    "linear": "a linear model: quick, and its weights can be read",
-    "lightgbm": "gradient-boosted decision trees (LightGBM)",
-}
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,7 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
 
 
-def leaderboard(trials: Sequence[Trial], direction: str) -> tuple[Entry, ...]:
+def make_leaderboard(trials: Sequence[Trial], direction: str) -> tuple[Entry, ...]:
     """Return every trial, the scored ones first and best first."""
     ranked = ranking(trials, direction)
     rest = [trial for trial in trials if trial not in ranked]
@@ -62,7 +57,7 @@ def recommendation(
     spread = f"plus or minus {chosen.score_std:.2g} between folds"
     better = "more" if info.direction == "maximize" else "less"
     sentences = [
-        f"The recommended model for {target!r} is {chosen.name}, {_KINDS[chosen.candidate.learner]}.",
+        f"The recommended model for {target!r} is {chosen.name}, {LEARNERS[chosen.candidate.learner].title}.",
         f"Its cross-validated {info.title} is {chosen.score:.4g} ({spread}); {better} is better.",
     ]
     if chosen.name == BASELINE:

@@ -15,10 +15,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from arkwright.automl.learners import CONSTANT
 from arkwright.automl.training import Candidate
 from arkwright.contracts.signature import TaskType
 
 BASELINE = "baseline"
+_MANY_ROWS = 100_000
 
 _LINEAR: dict[TaskType, tuple[tuple[str, Mapping[str, Any]], ...]] = {
     "binary": (("logistic", {"C": 1.0}), ("logistic-strong", {"C": 0.05})),
@@ -93,15 +95,19 @@ _BOOSTED: tuple[tuple[str, Mapping[str, Any]], ...] = (
 )
 
 
-def portfolio(task: TaskType) -> tuple[Candidate, ...]:
+def candidates_for(task: TaskType, n_rows: int = 0) -> tuple[Candidate, ...]:
     """Return the candidates for a task, best bets early.
+
+    On many rows the linear model comes last: its one-hot columns take long to write, and trees win there.
 
     Examples
     --------
-    >>> [candidate.name for candidate in portfolio("regression")][:2]
-    ['baseline', 'ridge']
+    >>> [candidate.name for candidate in candidates_for("regression")][:3]
+    ['baseline', 'ridge', 'lightgbm-default']
     """
     linear = [Candidate(name=name, learner="linear", params=dict(params)) for name, params in _LINEAR[task]]
     boosted = [Candidate(name=name, learner="lightgbm", params=dict(params)) for name, params in _BOOSTED]
-    trivial = Candidate(name=BASELINE, learner="constant")
+    trivial = Candidate(name=BASELINE, learner=CONSTANT)
+    if n_rows > _MANY_ROWS:
+        return (trivial, *boosted, *linear)
     return (trivial, linear[0], *boosted, *linear[1:])

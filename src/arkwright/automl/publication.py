@@ -93,13 +93,7 @@ class Publication:
             return False
 
         try:
-            final = refit_trial(
-                folder,
-                self._pool,
-                trial,
-                deadline=None if trial.candidate.learner == "constant" else deadline,
-                on_wait=on_wait,
-            )
+            final = refit_trial(folder, self._pool, trial, deadline=deadline, on_wait=on_wait)
             out = self._temporary / f"bundle-{trial.name}"
             packed = package(
                 folder,

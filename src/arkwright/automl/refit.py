@@ -15,10 +15,10 @@ import numpy as np
 
 from arkwright.automl.arrays import save_array
 from arkwright.automl.budget import Deadline
-from arkwright.automl.learners import load_learner
+from arkwright.automl.learners import CONSTANT, LEARNERS
 from arkwright.automl.learners.ports import FloatArray
 from arkwright.automl.model_files import read_encoder, read_evaluator, write_encoder, write_evaluator
-from arkwright.automl.pool import WorkerPool
+from arkwright.automl.pool import KILL_GRACE_SECONDS, WorkerPool
 from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.search import Trial
 from arkwright.automl.training import RefitResult, encoded_path, refit_path, trial_path
@@ -45,7 +45,6 @@ class FinalModel(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     rounds: int
-    seconds: float
     complete: bool
     note: str = ""
 
@@ -70,15 +69,18 @@ def refit_trial(
     RefitFailed
         If there is no model of this trial at all.
     """
+    # The trivial model takes no time, and is the last thing there is to fall back on.
+    unlimited = deadline is None or trial.candidate.learner == CONSTANT
+    # What does not stop when it is asked to is killed a grace later: at the deadline, not after it.
+    ends_at = float("inf") if unlimited or deadline is None else deadline.ends_at - KILL_GRACE_SECONDS
     task = Task(
         id=0,
         do="refit",
         folder=str(folder.path),
         candidate=trial.candidate,
         rounds=trial.rounds,
-        ends_at=None if deadline is None else deadline.ends_at,
+        ends_at=None if unlimited else ends_at,
     )
-    ends_at = float("inf") if deadline is None else deadline.ends_at
     outcome = pool.run([task], ends_at=ends_at, cancelled=on_wait)[0]
     if outcome.result is not None:
         result = msgspec.convert(outcome.result, RefitResult)
@@ -86,7 +88,6 @@ def refit_trial(
         return FinalModel(
             name=trial.name,
             rounds=result.rounds,
-            seconds=result.seconds,
             complete=not result.stopped,
             note=note if result.stopped else "",
         )
@@ -98,7 +99,6 @@ def refit_trial(
     return FinalModel(
         name=trial.name,
         rounds=trial.rounds,
-        seconds=0.0,
         complete=False,
         note=f"the model of fold {fold + 1} stands in, because the fit on all rows did not finish: {reason}",
     )
@@ -128,7 +128,7 @@ def _longest_fold(folder: ProblemFolder, trial: Trial) -> int | None:
 
 
 def _stand_in(folder: ProblemFolder, trial: Trial, fold: int) -> None:
-    layout = load_learner(trial.candidate.learner).layout
+    layout = LEARNERS[trial.candidate.learner].layout
     encoder = read_encoder(encoded_path(folder, fold, layout))
     evaluator = read_evaluator(trial_path(folder, trial.name) / f"fold{fold}")
     out = refit_path(folder, trial.name)

@@ -15,11 +15,15 @@ import msgspec
 import numpy as np
 
 from arkwright.automl.budget import Deadline, fold_seconds_allowed, refit_seconds
+from arkwright.automl.learners import CONSTANT, LEARNERS
 from arkwright.automl.pool import Outcome, WorkerPool
 from arkwright.automl.problem import ProblemFolder
-from arkwright.automl.training import Candidate, FoldResult, trial_path
+from arkwright.automl.training import Candidate, FoldResult, score_constant, trial_path
 from arkwright.automl.worker import Task
 from arkwright.evaluation import METRICS
+
+UNINTERRUPTIBLE_SHARE = 0.25
+"""A learner that cannot be asked to stop may use this share of the time that is left, and is killed then."""
 
 TrialStatus = Literal["succeeded", "failed", "stopped", "skipped"]
 
@@ -39,7 +43,7 @@ class Trial(msgspec.Struct, frozen=True, kw_only=True):
     truncated
         Whether a fold's training was cut short by time; its score is honest, but not reproducible.
     seconds
-        Wall-clock time; ``fold_seconds`` is the mean over folds.
+        Wall-clock time; ``fold_seconds`` is what a fold took on average, its encoding included whoever did it.
     """
 
     candidate: Candidate
@@ -134,9 +138,13 @@ class Search:
             Called with the number of folds that are done.
         """
         started = self._now()
+        if candidate.learner == CONSTANT:
+            return self._constant(candidate, started, on_fold)
         seconds, ends_at = None, float("inf")
         if deadline is not None:
             ends_at = deadline.ends_at - reserve_seconds
+            if not LEARNERS[candidate.learner].interruptible:
+                ends_at = min(ends_at, started + UNINTERRUPTIBLE_SHARE * deadline.remaining_seconds)
             seconds = fold_seconds_allowed(
                 max(0.0, ends_at - started),
                 deadline.remaining_seconds,
@@ -169,6 +177,18 @@ class Search:
         was_cancelled = cancelled is not None and cancelled()
         return self._trial(candidate, outcomes, self._now() - started, was_cancelled=was_cancelled)
 
+    def _constant(self, candidate: Candidate, started: float, on_fold: Callable[[int], None] | None) -> Trial:
+        """Score the trivial model here and now: what everything is measured by must not wait for a process."""
+        results = []
+        for fold in range(self.problem.n_folds):
+            results.append(score_constant(self.folder, candidate.name, fold))
+            if on_fold is not None:
+                on_fold(fold + 1)
+        outcomes = [
+            Outcome(Task(id=0, do="fold", folder="", candidate=candidate), msgspec.to_builtins(r)) for r in results
+        ]
+        return self._trial(candidate, outcomes, self._now() - started, was_cancelled=False)
+
     def reserve_seconds(self, best: Trial | None) -> float:
         """Return how long the refit of a trial is expected to take."""
         return refit_seconds(best.fold_seconds if best is not None else 0.0, self.problem.n_folds)
@@ -186,7 +206,9 @@ class Search:
     ) -> Trial:
         errors = [outcome.error for outcome in outcomes if outcome.error]
         results = [msgspec.convert(outcome.result, FoldResult) for outcome in outcomes if outcome.result is not None]
-        fold_seconds = float(np.mean([result.seconds for result in results])) if results else 0.0
+        fold_seconds = (
+            float(np.mean([result.fit_seconds + result.encode_seconds for result in results])) if results else 0.0
+        )
         trial = Trial(candidate=candidate, status="stopped", seconds=seconds, fold_seconds=fold_seconds)
         if errors:
             return msgspec.structs.replace(trial, status="failed", error=errors[0])

@@ -12,12 +12,12 @@ from typing import Any
 import msgspec
 
 from arkwright.automl.budget import Budget, Deadline
-from arkwright.automl.leaderboard import leaderboard, recommendation
+from arkwright.automl.leaderboard import make_leaderboard, recommendation
 from arkwright.automl.logbook import Logbook
 from arkwright.automl.payloads import ExperimentConfig
 from arkwright.automl.plan import TrainingPlan
 from arkwright.automl.pool import WorkerPool
-from arkwright.automl.portfolio import portfolio
+from arkwright.automl.portfolio import candidates_for
 from arkwright.automl.publication import Publication, StepOfPackage, TrainingServices
 from arkwright.automl.search import Search, Trial, best_of, ranking
 from arkwright.automl.training import Candidate
@@ -125,7 +125,7 @@ class Training:
     # Search
 
     def _candidates(self, plan: TrainingPlan) -> tuple[Candidate, ...]:
-        return portfolio(plan.decision.task)[: self._config.hpo.max_trials]
+        return candidates_for(plan.decision.task, plan.n_rows)[: self._config.hpo.max_trials]
 
     def _search(self, plan: TrainingPlan) -> list[StepOfTrial]:
         steps: list[StepOfTrial] = []
@@ -155,8 +155,7 @@ class Training:
 
         trial = search.evaluate(
             candidate,
-            # The trivial model takes no time and is what everything else is measured by.
-            deadline=None if candidate.learner == "constant" else self._deadline(),
+            deadline=self._deadline(),
             reserve_seconds=search.reserve_seconds(best),
             cancelled=job.cancel_requested,
             on_fold=on_fold,
@@ -254,7 +253,7 @@ class Training:
             "chosen": chosen.name,
             "final": msgspec.to_builtins(packed.final),
             "parity": msgspec.to_builtins(packed.package),
-            "leaderboard": msgspec.to_builtins(leaderboard(trials, plan.problem.direction)),
+            "leaderboard": msgspec.to_builtins(make_leaderboard(trials, plan.problem.direction)),
             "recommendation": recommendation(
                 trials,
                 chosen,
@@ -295,7 +294,7 @@ class Training:
             best=best.name if best else None,
             best_score=best.score if best else None,
             seconds_left=self._budget().remaining_seconds,
-            leaderboard=msgspec.to_builtins(leaderboard(trials, plan.problem.direction)),
+            leaderboard=msgspec.to_builtins(make_leaderboard(trials, plan.problem.direction)),
             **data,
         )
 

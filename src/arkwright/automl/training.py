@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from arkwright.automl.arrays import save_array
-from arkwright.automl.learners import EncodedRows, load_learner
+from arkwright.automl.arrays import save_array, write_atomically
+from arkwright.automl.learners import LEARNERS, EncodedRows, load_learner
+from arkwright.automl.learners.constant import constant_scores
 from arkwright.automl.learners.ports import FloatArray, Stop
 from arkwright.automl.model_files import read_encoder, write_encoder, write_evaluator
 from arkwright.automl.problem import Problem, ProblemFolder, balanced_weights
@@ -26,13 +28,24 @@ class Candidate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FoldResult(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of one fold: ``rounds`` is where its score was best; ``stopped`` that time cut it short."""
+    """What became of one fold.
+
+    Parameters
+    ----------
+    rounds
+        Where the score was best.
+    stopped
+        Whether time cut the training short.
+    encode_seconds
+        What encoding the fold took, now or for an earlier candidate.
+    """
 
     fold: int
     score: float
     rounds: int
     stopped: bool
-    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    encode_seconds: float = 0.0
 
 
 class RefitResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +53,6 @@ class RefitResult(msgspec.Struct, frozen=True, kw_only=True):
 
     rounds: int
     stopped: bool
-    seconds: float = 0.0
 
 
 def train_fold(folder: ProblemFolder, candidate: Candidate, fold: int, stop: Stop) -> FoldResult:
@@ -50,7 +62,8 @@ def train_fold(folder: ProblemFolder, candidate: Candidate, fold: int, stop: Sto
     """
     problem = folder.problem()
     learner = load_learner(candidate.learner)
-    train, validation = encoded_fold(folder, problem, fold, learner.layout)
+    train, validation, encode_seconds = encoded_fold(folder, problem, fold, LEARNERS[candidate.learner].layout)
+    started = time.monotonic()
     model = learner.fit(train, problem.question, candidate.params, validation=validation, stop=stop)
     scores = model.scores(validation.X)
     out = trial_path(folder, candidate.name)
@@ -61,7 +74,21 @@ def train_fold(folder: ProblemFolder, candidate: Candidate, fold: int, stop: Sto
         score=score_metric(problem.task, problem.metric, validation.y, scores),
         rounds=model.rounds,
         stopped=model.stopped,
+        fit_seconds=time.monotonic() - started,
+        encode_seconds=encode_seconds,
     )
+
+
+def score_constant(folder: ProblemFolder, name: str, fold: int) -> FoldResult:
+    """Score the trivial model on a fold; it needs no encoder, and no process of its own."""
+    problem = folder.problem()
+    folds, target = folder.folds(), folder.target()
+    y = np.asarray(target[(folds >= 0) & (folds != fold)], dtype=np.float64)
+    truth = np.asarray(target[folds == fold], dtype=np.float64)
+    scores = np.tile(constant_scores(problem.question, y, _weights(problem, y)), (truth.size, 1))
+    save_array(trial_path(folder, name) / f"fold{fold}.npy", scores)
+    score = score_metric(problem.task, problem.metric, truth, scores)
+    return FoldResult(fold=fold, score=score, rounds=0, stopped=False)
 
 
 def refit(folder: ProblemFolder, candidate: Candidate, rounds: int, stop: Stop) -> RefitResult:
@@ -74,7 +101,7 @@ def refit(folder: ProblemFolder, candidate: Candidate, rounds: int, stop: Stop) 
     learner = load_learner(candidate.learner)
     rows = folder.training_rows()
     inputs = folder.inputs(rows)
-    encoder = fit_encoder(problem.columns, inputs, layout=learner.layout)
+    encoder = fit_encoder(problem.columns, inputs, layout=LEARNERS[candidate.learner].layout)
     y = np.asarray(folder.target()[rows], dtype=np.float64)
     train = EncodedRows(encoder.encode_columns(inputs), y, _weights(problem, y), encoder.categorical_feature)
     del inputs
@@ -87,36 +114,35 @@ def refit(folder: ProblemFolder, candidate: Candidate, rounds: int, stop: Stop) 
     return RefitResult(rounds=model.rounds, stopped=model.stopped)
 
 
-def encoded_fold(folder: ProblemFolder, problem: Problem, fold: int, layout: Layout) -> tuple[EncodedRows, EncodedRows]:
+def encoded_fold(
+    folder: ProblemFolder, problem: Problem, fold: int, layout: Layout
+) -> tuple[EncodedRows, EncodedRows, float]:
     """Return the training and validation part of a fold, encoded by an encoder that saw the training part only.
 
-    The first candidate of a layout encodes; the others map what it left.
+    The first candidate of a layout encodes; the others map what it left. The last value is how long it took.
     """
     cache = encoded_path(folder, fold, layout)
     folds, target = folder.folds(), folder.target()
     train_rows = np.flatnonzero((folds >= 0) & (folds != fold))
     validation_rows = np.flatnonzero(folds == fold)
-    if (cache / "validation.npy").exists():
+    if (cache / "seconds.json").exists():
         encoder = read_encoder(cache)
     else:
+        started = time.monotonic()
         inputs = folder.inputs(train_rows)
         encoder = fit_encoder(problem.columns, inputs, layout=layout)
         write_encoder(cache, encoder)
         save_array(cache / "train.npy", encoder.encode_columns(inputs))
         del inputs
-        # Written last: where it is, everything is.
         save_array(cache / "validation.npy", encoder.encode_columns(folder.inputs(validation_rows)))
+        # Written last: where it is, everything is.
+        write_atomically(cache / "seconds.json", msgspec.json.encode(time.monotonic() - started))
     y_train = np.asarray(target[train_rows], dtype=np.float64)
     y_validation = np.asarray(target[validation_rows], dtype=np.float64)
-    return (
-        EncodedRows(_mapped(cache / "train.npy"), y_train, _weights(problem, y_train), encoder.categorical_feature),
-        EncodedRows(
-            _mapped(cache / "validation.npy"),
-            y_validation,
-            _weights(problem, y_validation),
-            encoder.categorical_feature,
-        ),
-    )
+    codes = encoder.categorical_feature
+    train = EncodedRows(_mapped(cache / "train.npy"), y_train, _weights(problem, y_train), codes, cache)
+    validation = EncodedRows(_mapped(cache / "validation.npy"), y_validation, _weights(problem, y_validation), codes)
+    return train, validation, msgspec.json.decode((cache / "seconds.json").read_bytes(), type=float)
 
 
 def trial_path(folder: ProblemFolder, name: str) -> Path:

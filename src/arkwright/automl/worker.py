@@ -106,7 +106,7 @@ def _work(task: Task, inbox: _Inbox) -> Answer:
     except Exception as error:  # noqa: BLE001 - the edge of the process: a candidate that fails is an answer
         traceback.print_exc()
         return Answer(id=task.id, error=f"{type(error).__name__}: {error}"[:2000])
-    return Answer(id=task.id, result={**result, "seconds": time.monotonic() - started})
+    return Answer(id=task.id, result=result)
 
 
 def run_task(task: Task, stop: Any) -> dict[str, Any]:

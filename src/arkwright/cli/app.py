@@ -77,6 +77,7 @@ def run(arguments: list[str] | None = None) -> None:
     except ArkwrightError as error:
         sys.exit(failures.report(error))
     except KeyboardInterrupt:
+        failures.note_interruption()
         sys.exit(failures.INTERRUPTED)
     except BrokenPipeError:
         failures.silence_broken_pipe()

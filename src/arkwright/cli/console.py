@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 # Wide enough that no id or path is cut where no terminal says how wide it is.
 _PIPE_WIDTH = 240
+_SENTENCE = 24
+_LEAST_SENTENCE = 16
 _CONTROL = dict.fromkeys([*range(9), *range(11, 32), *range(127, 160)])
 
 
@@ -95,16 +97,25 @@ def table(columns: Sequence[Column], rows: Iterable[Any], *, empty: str = "None.
     from rich.table import Table
     from rich.text import Text
 
-    cells = [[read(row) for _, read in columns] for row in rows]
-    if not cells:
+    values = [[read(row) for _, read in columns] for row in rows]
+    if not values:
         say(empty, style="dim")
         return
+    cells = [[shown(value) for value in row] for row in values]
     drawn = Table(box=box.SIMPLE_HEAD, header_style="bold", pad_edge=False, show_edge=False)
     for index, (header, _) in enumerate(columns):
-        numeric = all(isinstance(row[index], int | float) or row[index] is None for row in cells)
-        drawn.add_column(header, justify="right" if numeric else "left", overflow="fold")
+        numeric = all(isinstance(row[index], int | float) or row[index] is None for row in values)
+        # An id or a moment that is cut in two is of no use; sentences make room for them.
+        sentences = any(" " in row[index] and len(row[index]) > _SENTENCE for row in cells)
+        drawn.add_column(
+            header,
+            justify="right" if numeric else "left",
+            overflow="fold",
+            no_wrap=not sentences,
+            min_width=_LEAST_SENTENCE if sentences else None,
+        )
     for row in cells:
-        drawn.add_row(*(Text(shown(cell)) for cell in row))
+        drawn.add_row(*(Text(cell) for cell in row))
     results().print(drawn)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -25,6 +25,7 @@ NaValues = Annotated[
     list[str], typer.Option("--na-values", metavar="TEXT", help="A text that means 'missing'; several times for more.")
 ]
 _MAX_TOP_VALUES = 3
+_SHOWN_ROWS = 3
 
 
 @app.command("ls")
@@ -63,8 +64,11 @@ def show_dataset(dataset: Dataset, _json: Json = False) -> None:
         heading("Versions")
         table(columns, versions)
         heading("First rows")
-        names = [column["name"] for column in preview["schema"]]
-        table([(name, cell_of(name)) for name in names], preview["rows"][:5])
+        # Sideways: a table has more columns than a terminal is wide.
+        rows = preview["rows"][:_SHOWN_ROWS]
+        sideways: list[tuple[str, Any]] = [("COLUMN", cell_of("name")), ("TYPE", cell_of("type"))]
+        sideways += [(f"ROW {number}", _value_in(row)) for number, row in enumerate(rows, start=1)]
+        table(sideways, preview["schema"])
 
     emit({**found, "versions": versions, "preview": preview}, render)
 
@@ -139,6 +143,11 @@ def pairs(texts: Sequence[str]) -> dict[str, str]:
             )
         found[column] = kind
     return found
+
+
+def _value_in(row: dict[str, Any]) -> Callable[[Any], object]:
+    """Return how to read a column's cell in a row."""
+    return lambda column: row.get(column["name"])
 
 
 def _show_profile(profile: DatasetProfile) -> None:

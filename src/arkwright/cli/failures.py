@@ -50,6 +50,11 @@ def report_disk_or_permission(error: OSError) -> int:
     return report(ArkwrightError(detail, code="file.failed", hint=hint))
 
 
+def note_interruption() -> None:
+    """Say that the command was left; jobs that it started go on."""
+    remarks().print("Interrupted. Jobs that were started go on: arkwright job ls", style="dim")
+
+
 def silence_broken_pipe() -> None:
     """Leave quietly when the reader of our output has gone, as in ``arkwright job ls | head -1``."""
     import os

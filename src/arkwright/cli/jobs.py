@@ -27,10 +27,8 @@ def list_jobs(
         found = client.jobs.list(status=status, limit=limit)
     columns: list[tuple[str, Any]] = [
         ("ID", lambda job: job["id"]),
-        ("KIND", lambda job: job["kind"]),
-        ("STATUS", lambda job: job["status"]),
-        ("DONE", lambda job: f"{job['progress']:.0%}"),
-        ("MESSAGE", lambda job: job["message"]),
+        ("KIND", lambda job: job["kind"].rpartition(".v")[0]),
+        ("STATUS", lambda job: f"running {job['progress']:.0%}" if job["status"] == "running" else job["status"]),
         ("CREATED (UTC)", lambda job: moment(job["created_at"])),
     ]
     emit(found, lambda: table(columns, found, empty="No jobs yet."))

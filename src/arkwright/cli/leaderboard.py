@@ -27,10 +27,11 @@ def show_leaderboard(board: Leaderboard) -> None:
         ("LEARNER", lambda entry: entry.get("learner")),
         (metric.upper(), lambda entry: entry.get("score")),
         ("±", lambda entry: entry.get("score_std")),
-        ("SECONDS", lambda entry: _seconds(entry.get("seconds"))),
+        ("SECONDS", lambda entry: round(entry.get("seconds") or 0.0, 1)),
         ("STATUS", lambda entry: entry.get("status")),
-        ("NOTE", lambda entry: entry.get("note") or ""),
     ]
+    if any(entry.get("note") for entry in board["entries"]):
+        columns.append(("NOTE", lambda entry: entry.get("note")))
     table(columns, board["entries"], empty="No candidate has been scored yet.")
     if board["recommendation"]:
         say(board["recommendation"])
@@ -73,7 +74,3 @@ def interval(metric: Mapping[str, Any]) -> str:
 
 def _ordered(metrics: Mapping[str, Any]) -> list[str]:
     return [name for name in _SHOWN_METRICS if name in metrics]
-
-
-def _seconds(value: object) -> str | None:
-    return f"{value:.1f}" if isinstance(value, int | float) else None

@@ -134,6 +134,8 @@ def show_alerts(found: Sequence[Alert]) -> None:
 def show_drift(report: DriftReportDetail, *, limit: int = 10) -> None:
     """Write a drift report: its verdict and its most drifted features."""
     say(f"{report['status']}: {report['summary']}", style=_STYLES.get(report["status"], ""))
+    if not report["enough_rows"]:
+        return
     columns: list[tuple[str, Any]] = [
         ("FEATURE", lambda feature: feature["feature"]),
         ("DRIFT", lambda feature: feature["level"]),

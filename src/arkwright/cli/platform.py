@@ -85,7 +85,14 @@ def status(home: Home = None, _json: Json = False) -> None:
     processes = health.get("processes", {})
 
     def render() -> None:
-        facts({**asdict(found), "pid": str(found.pid), "started_at": moment(found.started_at), "predictions": health.get("status")})
+        facts(
+            {
+                **asdict(found),
+                "pid": str(found.pid),
+                "started_at": moment(found.started_at),
+                "predictions": health.get("status"),
+            }
+        )
         facts({f"  {name}": state for name, state in processes.items()})
 
     emit({"running": True, **asdict(found), "health": health}, render)

@@ -10,6 +10,7 @@ from arkwright.cli.console import note
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from arkwright.front import RunningPlatform
     from arkwright.kit.settings import Settings
     from arkwright.sdk import Client
 
@@ -33,11 +34,23 @@ def connect_or_start(home: Path | None = None) -> Client:
     client.close()
     settings = settings_of(home)
     note(f"No platform is running: starting one in the background, with its data in {settings.home}.")
-    from arkwright.front import start_background
-
-    state = start_background(settings)
+    state = _start(settings)
     note(f"It runs at {state.url}; stop it with: arkwright down{home_option(settings)}")
     return connect(settings.home)
+
+
+def _start(settings: Settings) -> RunningPlatform:
+    """Start a platform in the background; on a free port if somebody else has the usual one."""
+    from arkwright.core.errors import Conflict
+    from arkwright.front import start_background
+
+    try:
+        return start_background(settings)
+    except Conflict as error:
+        if error.code != "port.in_use":
+            raise
+        note(f"Port {settings.port} is taken by another program: using a free one.")
+        return start_background(settings.model_copy(update={"port": 0}))
 
 
 def is_up(client: Client) -> bool:

@@ -74,6 +74,8 @@ def train(
             "unmet": refusal.unmet if refusal else [],
         }
         emit(summary, lambda: _show(model, promoted, refusal))
+    if refusal and promote:
+        raise typer.Exit(refusal.exit_code)
 
 
 class _WarningsFirst:
@@ -138,7 +140,7 @@ def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRef
         say("It was not promoted:", style="yellow")
         for condition in refusal.unmet:
             say(f"  ✗ {condition}")
-    _show_next(model, promoted=promoted is not None)
+    _show_next(model, promoted=promoted is not None, refused=refusal is not None)
 
 
 def _show_columns(columns: list[dict[str, Any]]) -> None:
@@ -148,14 +150,14 @@ def _show_columns(columns: list[dict[str, Any]]) -> None:
             note(f"Set aside: {column['name']} ({column['reason']})")
 
 
-def _show_next(model: TrainedModel, *, promoted: bool) -> None:
+def _show_next(model: TrainedModel, *, promoted: bool, refused: bool) -> None:
     from shlex import quote
 
     name = quote(model.name)
     heading("Next")
     if promoted:
         say(f"  arkwright deploy {name}")
-    else:
+    elif not refused:
         say(f"  arkwright promote {name} {model.number}")
     say(f"  arkwright batch {name} FILE -o scored.csv")
     say(f"  arkwright model show {name} {model.number}")

@@ -44,31 +44,32 @@ class BatchJob:
             version = self._registry.version_by_id(unit, payload["model_version_id"])
         predictor = self._registry.bundles.load(workspace_id, version.bundle_digest).predictor
         job.progress(0.05, "Reading the rows.")
-        with self._open(job, payload) as (stream, filename):
-            reader = TableReader(stream, ReadOptions(filename=filename))
-            output = output_key(job.job_id)
-            objects = self._objects.for_workspace(workspace_id)
-            n_scored = 0
-            with objects.open_write(output) as sink, _writer(sink) as write:
-                for batch in reader.batches():
-                    job.raise_if_cancelled()
-                    write(scored(pa.Table.from_batches([batch]), predictor))
-                    n_scored += batch.num_rows
-                    job.progress(n_scored / max(reader.n_rows, 1), f"{n_scored:,} of {reader.n_rows:,} rows scored.")
+        output = output_key(job.job_id)
+        n_scored = 0
+        with (
+            self._rows(job, payload) as (n_rows, batches),
+            self._objects.for_workspace(workspace_id).open_write(output) as sink,
+            _writer(sink) as write,
+        ):
+            for batch in batches:
+                job.raise_if_cancelled()
+                write(scored(pa.Table.from_batches([batch]), predictor))
+                n_scored += batch.num_rows
+                job.progress(n_scored / max(n_rows, 1), f"{n_scored:,} of {n_rows:,} rows scored.")
         return {"output": output, "n_rows": n_scored, "model_version_id": version.id, "semver": version.semver}
 
     @contextmanager
-    def _open(self, job: JobRun, payload: dict[str, Any]) -> Iterator[tuple[IO[bytes], str]]:
-        objects = self._objects.for_workspace(job.context.workspace_id)
+    def _rows(self, job: JobRun, payload: dict[str, Any]) -> Iterator[tuple[int, Iterator[pa.RecordBatch]]]:
+        """Give the number of rows and the rows: an upload's types are inferred, a version's are its own."""
         with job.read() as unit:
             if payload.get("upload_id"):
                 upload = self._uploads.get(unit, payload["upload_id"])
-                key, filename = upload.object_key, upload.filename
+                with self._uploads.open(unit, upload.id) as stream:
+                    reader = TableReader(stream, ReadOptions(filename=upload.filename))
+                    yield reader.n_rows, reader.batches()
             else:
                 version = self._datasets.version_by_id(unit, payload["dataset_version_id"])
-                key, filename = version.object_key, "data.parquet"
-        with objects.open_read(key) as stream:
-            yield stream, filename
+                yield version.n_rows, self._datasets.iter_batches(unit, version.id)
 
 
 @contextmanager

@@ -77,9 +77,10 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     token = settings.internal_token.get_secret_value()
     plane = DataPlane(settings, HttpPlanSource(settings.server_socket, token), "edge")
     supervisor = Supervisor(child_specs(settings))
+    edge = create_edge(settings, plane, supervisor.status)
     server = _EdgeServer(
         uvicorn.Config(
-            create_edge(settings, plane, supervisor.status),
+            edge,
             lifespan="off",
             log_config=None,
             access_log=False,
@@ -110,6 +111,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     finally:
         server.should_exit = True
         await asyncio.gather(serving, return_exceptions=True)
+        await edge.close()
         await supervisor.stop()
         await plane.stop()
 

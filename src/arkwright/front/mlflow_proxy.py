@@ -2,7 +2,8 @@
 
 The stock ``mlflow`` client works against it (``MLFLOW_TRACKING_URI=<url>/mlflow`` and an API key as
 ``MLFLOW_TRACKING_TOKEN``), and so does MLflow's UI with a session cookie. The server itself never sees a credential, an
-origin or a workspace that the caller chose: the workspace is the credential's. What is reachable is decided in ``mlflow_rules``.
+origin or a workspace that the caller chose: the workspace is the credential's. What is reachable is decided in
+``mlflow_rules``.
 """
 
 from __future__ import annotations
@@ -213,8 +214,6 @@ async def _refuse(scope: Scope, send: Send, error: ArkwrightError) -> None:
         headers.append((b"retry-after", str(error.retry_after_seconds).encode("ascii")))
     if isinstance(error, NotAuthenticated):
         headers.append((b"www-authenticate", b'Bearer realm="arkwright"'))
-    if isinstance(error, PayloadTooLarge):
-        headers.append((b"connection", b"close"))
     text = f"{error.detail} {error.hint}" if error.hint else error.detail
     if b"text/html" in (header(scope, b"accept") or b""):
         await respond(send, error.status, f"{error.title}\n\n{text}\n".encode(), b"text/plain; charset=utf-8", headers)

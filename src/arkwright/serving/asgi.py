@@ -111,9 +111,8 @@ async def respond_problem(send: Send, error: ArkwrightError, request_id: str) ->
         headers.append((b"retry-after", str(document["retry_after_seconds"]).encode("ascii")))
     if error.status == 401:
         headers.append((b"www-authenticate", b'Bearer realm="arkwright"'))
-    if error.status == PayloadTooLarge.status:
-        # The rest of the body is still on its way; the connection cannot be used again.
-        headers.append((b"connection", b"close"))
+    # Never "Connection: close", also for a body that was not read: the server discards the rest of it, whereas closing
+    # would reset the connection under a client that still sends, and it would never see the answer.
     await respond(send, error.status, _encode(document), CONTENT_TYPE.encode("ascii"), headers)
 
 

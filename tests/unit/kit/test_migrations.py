@@ -9,11 +9,11 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
+from tests.conftest import import_every_table
 
 import arkwright
 from arkwright.core.errors import Conflict
 from arkwright.kit.db import Database, Scoped, Table
-from tests.conftest import import_every_table
 
 MIGRATIONS = Path(arkwright.__file__).parent / "kit" / "db" / "migrations"
 

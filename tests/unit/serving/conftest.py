@@ -90,9 +90,7 @@ class Platform:
 
     def arm(self, digest: str, semver: str = "1.0.0", **changes: Any) -> Arm:
         uri = self.objects.for_workspace(changes.pop("workspace_id", DEFAULT_WORKSPACE_ID)).uri(f"bundles/{digest}")
-        arm = Arm(
-            model_version_id=f"mv_{semver}", number=1, semver=semver, bundle_digest=digest, bundle_uri=uri
-        )
+        arm = Arm(model_version_id=f"mv_{semver}", number=1, semver=semver, bundle_digest=digest, bundle_uri=uri)
         return msgspec.structs.replace(arm, **changes)
 
     def publish(self, generation: int, *arms: Arm, **changes: Any) -> RoutePlan:

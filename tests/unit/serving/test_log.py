@@ -9,12 +9,12 @@ from types import SimpleNamespace
 
 import msgspec
 import pytest
+from tests.unit.serving.conftest import until
 
 from arkwright.contracts import Arm, Endpoint, PredictionRecord, SegmentName
 from arkwright.kit.telemetry import REGISTRY
 from arkwright.serving.log import LoggedRequest, PredictionLog, recover_segment
 from arkwright.serving.state import LiveArm
-from tests.unit.serving.conftest import until
 
 ENDPOINT = Endpoint(
     deployment_id="dep_1", workspace_id="ws_1", project_id="proj_1", name="churn", model_name="churn", arms=()

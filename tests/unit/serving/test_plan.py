@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import msgspec
+from tests.unit.serving.conftest import KEY, credential, until
 
 from arkwright.contracts import Endpoint
-from tests.unit.serving.conftest import KEY, credential, until
 
 
 async def started(platform):

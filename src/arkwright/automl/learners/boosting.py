@@ -10,18 +10,22 @@ Ke et al. (2017), "LightGBM: A Highly Efficient Gradient Boosting Decision Tree"
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import lightgbm
 import numpy as np
 
 from arkwright.automl.learners.ports import EncodedRows, FloatArray, Question, Stop
-from arkwright.bundles import Layout, LightGBMEvaluator
+from arkwright.bundles import LightGBMEvaluator
 
 MAX_ROUNDS = 3_000
 DEFAULT_PATIENCE = 50
+
+_CACHE_CELLS = 1_000_000
+"""Binning fewer cells than this is quicker than a file."""
 
 _OBJECTIVE = {"binary": "binary", "multiclass": "multiclass", "regression": "regression"}
 _WATCHED = {"binary": "binary_logloss", "multiclass": "multi_logloss", "regression": "rmse"}
@@ -83,10 +87,6 @@ class BoostingLearner:
     ``params`` are LightGBM's own, and ``patience``: rounds without improvement before training ends.
     """
 
-    name: ClassVar[str] = "lightgbm"
-    title: ClassVar[str] = "gradient-boosted trees (LightGBM)"
-    layout: ClassVar[Layout] = "tree"
-
     def fit(
         self,
         train: EncodedRows,
@@ -127,12 +127,20 @@ class BoostingLearner:
 
 
 def _dataset(rows: EncodedRows, reference: lightgbm.Dataset | None = None) -> lightgbm.Dataset:
-    return lightgbm.Dataset(
+    """Return the rows in LightGBM's bins, from the cache if another candidate has binned them before."""
+    binned = None if rows.cache is None or rows.X.size < _CACHE_CELLS else rows.cache / "lightgbm.bin"
+    if binned is not None and binned.exists():
+        return lightgbm.Dataset(str(binned), reference=reference, params=dict(_FIXED))
+    dataset = lightgbm.Dataset(
         rows.X,
         label=rows.y,
         weight=rows.weight,
         reference=reference,
         categorical_feature=list(rows.categorical),
         params=dict(_FIXED),
-        free_raw_data=True,
     )
+    if binned is not None:
+        beside = binned.with_name(f".{binned.name}.{os.getpid()}")
+        dataset.save_binary(str(beside))
+        beside.replace(binned)
+    return dataset

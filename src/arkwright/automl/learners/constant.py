@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from arkwright.automl.learners.ports import EncodedRows, FloatArray, Question, Stop
-from arkwright.bundles import ConstantEvaluator, Layout
+from arkwright.bundles import ConstantEvaluator
 
 
 @dataclass(frozen=True)
@@ -46,10 +46,6 @@ def constant_scores(question: Question, y: FloatArray, weight: FloatArray | None
 
 class ConstantLearner:
     """The majority class's probabilities, or the mean: the least a model must beat."""
-
-    name: ClassVar[str] = "constant"
-    title: ClassVar[str] = "majority class or mean"
-    layout: ClassVar[Layout] = "tree"
 
     def fit(
         self,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression, Ridge
 
 from arkwright.automl.learners.ports import EncodedRows, FloatArray, Question, Stop
-from arkwright.bundles import Layout, LinearEvaluator
+from arkwright.bundles import LinearEvaluator
 
 _MAX_ITERATIONS = 500
 
@@ -77,10 +77,6 @@ class LinearLearner:
     Parameters of ``params``: ``C``, the inverse of the logistic penalty (default 1); ``alpha``, the ridge penalty
     (default 1). Both see standardised columns.
     """
-
-    name: ClassVar[str] = "linear"
-    title: ClassVar[str] = "linear model"
-    layout: ClassVar[Layout] = "linear"
 
     def fit(
         self,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles import Evaluator, Layout
+from arkwright.bundles import Evaluator
 from arkwright.contracts.signature import TaskType
 
 FloatArray = npt.NDArray[np.float64]
@@ -30,12 +31,15 @@ class EncodedRows:
         Weight of each row, or None for equal ones.
     categorical
         Indices of the columns of ``X`` that are category codes.
+    cache
+        A folder where a learner may keep what it derived from these rows for the next candidate; None for none.
     """
 
     X: FloatArray
     y: FloatArray
     weight: FloatArray | None = None
     categorical: tuple[int, ...] = ()
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -78,13 +82,8 @@ class FittedModel(Protocol):
 class Learner(Protocol):
     """A family of models.
 
-    ``layout`` is how its input is to be encoded. ``fit`` must give the same model for the same arguments
-    unless ``stop`` cut it short.
+    ``fit`` must give the same model for the same arguments unless ``stop`` cut it short.
     """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    layout: ClassVar[Layout]
 
     def fit(
         self,

@@ -63,7 +63,7 @@ def _loaded(session: Session, row: Any) -> None:
 
 @event.listens_for(ScopedSession, "before_attach")
 def _attached(session: Session, row: Any) -> None:
-    if isinstance(row, Scoped) and row.__dict__.get("workspace_id") is not None:
+    if isinstance(row, Scoped):
         _check(session, row)
 
 
@@ -146,12 +146,14 @@ def _workspace(session: Session) -> str:
 
 
 def _check(session: Session, row: Scoped) -> None:
-    belongs = {row.workspace_id}
-    stored = inspect(row).identity
-    if stored is not None:
+    belongs = {row.__dict__.get("workspace_id")}
+    state: Any = inspect(row)
+    if state.identity is not None:
         # Where the row was loaded from, whatever its attribute has been set to since.
-        belongs.add(
-            dict(zip((column.name for column in inspect(type(row)).primary_key), stored, strict=True))["workspace_id"]
-        )
-    if belongs != {_workspace(session)}:
+        belongs |= {
+            value
+            for column, value in zip(state.mapper.primary_key, state.identity, strict=True)
+            if column.name == "workspace_id"
+        }
+    if belongs - {None, _workspace(session)}:
         raise WorkspaceViolation(f"a row of {type(row).__name__} belongs to another workspace")
