@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +19,7 @@ from rich.panel import Panel
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from arkwright.core.errors import ArkwrightError
+from arkwright.core.errors import ArkwrightError, Unavailable
 from arkwright.front import start_background, stop
 from arkwright.kit.settings import load_settings
 from arkwright.sdk import Client, TrainedModel
@@ -29,6 +28,9 @@ DATA = Path(__file__).parent / "telco_churn.csv"
 MODEL = "telco-churn"
 N_STEPS = 9
 N_PREDICTIONS = 400
+_ROWS_A_REQUEST = 50
+_PATIENCE_SECONDS = 60.0
+_LINEAGE = ("dataset_version", "experiment", "trial", "model_version", "deployment")
 _METRICS = ("roc_auc", "pr_auc", "log_loss", "accuracy", "f1", "recall", "precision")
 
 console = Console(highlight=False, emoji=False)
@@ -41,15 +43,15 @@ class Journey:
         self.client = client
         self.budget_seconds = budget_seconds
         self.started = time.monotonic()
-        self.seconds: dict[str, float] = {}
+        self.n_predicted = 3
 
     @contextmanager
     def step(self, number: int, title: str) -> Iterator[None]:
-        """Announce a step and time it."""
+        """Announce a step, and say how long it took."""
         console.print(f"\n[bold cyan]{number}/{N_STEPS}[/] [bold]{title}[/]")
         begun = time.monotonic()
         yield
-        self.seconds[title] = time.monotonic() - begun
+        console.print(f"[dim]{time.monotonic() - begun:.1f} s[/]")
 
     def wait(self, job_id: str, title: str) -> dict[str, Any]:
         """Wait for a job behind a progress bar, and return its result."""
@@ -90,30 +92,32 @@ class Journey:
             bar.update(task, completed=1.0, news="")
         return model
 
-    def predict(self, deployment_id: str, rows: list[dict[str, Any]]) -> dict[str, Any]:
-        """Score rows, fifty a request, as an application would; return the last answer."""
-        answer: dict[str, Any] = {}
-        for start in range(0, len(rows), 50):
-            answer = dict(self.client.predict(deployment_id, rows[start : start + 50]))
-        return answer
-
-    def wait_for_log(self, deployment_id: str, n_rows: int) -> None:
-        """Wait until the prediction log has been shipped: a data plane writes it on its own disk first."""
+    def predict(self, deployment_id: str, rows: list[dict[str, Any]]) -> None:
+        """Score rows, fifty a request, as an application would, and wait until they are in the log."""
+        for start in range(0, len(rows), _ROWS_A_REQUEST):
+            self.client.predict(deployment_id, rows[start : start + _ROWS_A_REQUEST])
+            self.n_predicted += len(rows[start : start + _ROWS_A_REQUEST])
         begun = time.monotonic()
+        # A data plane writes to its own disk first, so that it waits for nobody; the log arrives seconds later.
         with console.status("Waiting for the prediction log"):
-            while self.client.deployments.metrics(deployment_id)["n_rows"] < n_rows:
-                if time.monotonic() - begun > 60:
-                    message = "the predictions do not appear in the log"
-                    raise TimeoutError(message)
+            while self.client.deployments.metrics(deployment_id)["n_rows"] < self.n_predicted:
+                if time.monotonic() - begun > _PATIENCE_SECONDS:
+                    raise Unavailable("The predictions do not appear in the log.", code="demo.log")
                 time.sleep(0.2)
+
+    def monitor(self, deployment_id: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """Compare the latest predictions with the training data; return the report and the open alerts."""
+        accepted = self.client.monitors.run(deployment_id, max_rows=N_PREDICTIONS)
+        self.client.jobs.wait(accepted["job_id"])
+        alerts = self.client.alerts.list(status="open", deployment=deployment_id)
+        return dict(self.client.monitors.report(deployment_id)), [dict(alert) for alert in alerts]
 
     def wait_for_version(self, deployment_id: str, semver: str, row: dict[str, Any]) -> float:
         """Return after how many seconds a deployment answers with a version."""
         begun = time.monotonic()
         while self.client.predict(deployment_id, row)["model_version"] != semver:
-            if time.monotonic() - begun > 60:
-                message = f"version {semver} does not answer"
-                raise TimeoutError(message)
+            if time.monotonic() - begun > _PATIENCE_SECONDS:
+                raise Unavailable(f"Version {semver} does not answer.", code="demo.version")
             time.sleep(0.1)
         return time.monotonic() - begun
 
@@ -144,22 +148,20 @@ def run(client: Client, budget_seconds: float) -> None:
                 client.deployments.delete(old["id"])
         deployment = model.deploy(MODEL)
         rows = rows_for(version["signature"])
-        answer = client.predict(deployment["id"], rows[0])
         console.print(f"{deployment['name']} is [green]{deployment['status']}[/] at {deployment['endpoint_url']}")
-        console.print(f"  {json.dumps(answer['predictions'][0])} in {answer['latency_ms']:.2f} ms")
+        show_predictions(client.predict(deployment["id"], rows[:3]))
 
-    with journey.step(7, "Watch it: the customers change"):
+    with journey.step(7, "Watch it: first as usual, then the customers change"):
+        journey.predict(deployment["id"], rows[:N_PREDICTIONS])
+        report, calm = journey.monitor(deployment["id"])
+        show_drift(report, calm)
         journey.predict(deployment["id"], [shifted(row) for row in rows[:N_PREDICTIONS]])
-        journey.wait_for_log(deployment["id"], N_PREDICTIONS)
-        accepted = client.monitors.run(deployment["id"], max_rows=N_PREDICTIONS)
-        journey.wait(accepted["job_id"], "Comparing")
-        report = client.monitors.report(deployment["id"])
-        alerts = client.alerts.list(status="open", deployment=deployment["id"])
-        show_drift(dict(report), [dict(alert) for alert in alerts])
+        report, alerts = journey.monitor(deployment["id"])
+        show_drift(report, alerts)
 
     with journey.step(8, "Try another model, and roll it back"):
         drifted = [name for name in report["top_features"] if name == "MonthlyCharges"] or report["top_features"][:1]
-        other = journey.train(dataset_id, "Retraining", max(10.0, budget_seconds / 3), ignore=drifted)
+        other = journey.train(dataset_id, "Retraining", budget_seconds / 2, ignore=drifted)
         promoted = other.promote(comment=f"without {drifted[0]}")
         seconds = journey.wait_for_version(deployment["id"], promoted["semver"], rows[0])
         console.print(f"version {promoted['semver']} (without {drifted[0]}) answers after {seconds:.1f} s, no restart")
@@ -169,12 +171,12 @@ def run(client: Client, budget_seconds: float) -> None:
 
     with journey.step(9, "Prove it"):
         graph = client.lineage("model_version", version["id"])
-        kinds = " → ".join(dict.fromkeys(node["entity_type"] for node in reversed(graph["nodes"])))
-        console.print(f"lineage: {len(graph['nodes'])} things, {len(graph['edges'])} links ({kinds})")
+        kinds = {node["entity_type"] for node in graph["nodes"]}
+        console.print(f"lineage: {' → '.join(kind for kind in _LINEAGE if kind in kinds)}")
         verdict = client.audit.verify()
         state = "[green]intact[/]" if verdict["intact"] else "[bold red]broken[/]"
         console.print(f"audit chain: {state}, {verdict['n_entries']} entries, head {verdict['head'][:16]}…")
-    show_summary(journey, model, [dict(alert) for alert in alerts])
+    show_summary(journey, model, client.deployments.metrics(deployment["id"]), (len(calm), len(alerts)))
 
 
 def rows_for(signature: dict[str, Any]) -> list[dict[str, Any]]:
@@ -252,6 +254,9 @@ def show_leaderboard(model: TrainedModel) -> None:
             f"{entry['seconds']:.1f}" if entry.get("seconds") else "-",
         )
     console.print(board)
+    short = (model.experiment["summary"].get("final") or {}).get("note")
+    if short:
+        console.print(f"  [yellow]•[/] {short}; give it a larger --budget")
     console.print(f"  [italic]{model.recommendation}[/]")
 
 
@@ -281,21 +286,34 @@ def show_drift(report: dict[str, Any], alerts: list[dict[str, Any]]) -> None:
         )
 
 
-def show_summary(journey: Journey, model: TrainedModel, alerts: list[dict[str, Any]]) -> None:
+def show_predictions(answer: Any) -> None:
+    """Print what the endpoint answered."""
+    for prediction in answer["predictions"]:
+        console.print(
+            f"  {prediction.get('customerID', '')}  churns: [bold]{prediction['label']}[/] "
+            f"(probability {prediction['score']:.2f})"
+        )
+    console.print(f"  version {answer['model_version']}, {answer['latency_ms']:.2f} ms at the server")
+
+
+def show_summary(journey: Journey, model: TrainedModel, traffic: Any, alerts: tuple[int, int]) -> None:
     """Print the journey on one panel."""
     metric = model.evaluation["primary_metric"]
     value = model.evaluation["metrics"][metric]
+    entries = model.leaderboard["entries"]
+    latency = traffic["latency"] or {}
     lines = Table.grid(padding=(0, 2))
     lines.add_column(style="dim")
     lines.add_column()
-    lines.add_row("model", f"{model.name} {model.version['semver']} ({model.version['learner']})")
-    lines.add_row(metric, f"{value['value']:.3f} (95 % interval {value['low']:.3f} to {value['high']:.3f})")
-    lines.add_row("alerts", f"{len(alerts)} raised by the shifted data")
+    lines.add_row("model", f"{model.name} {model.version['semver']}, the best of {len(entries)} candidates")
+    lines.add_row("holdout", f"{metric} {value['value']:.3f}, 95 % interval {value['low']:.3f} to {value['high']:.3f}")
+    lines.add_row("served", f"{traffic['n_rows']:,} rows, p95 {latency.get('p95_ms', 0):.2f} ms a request")
+    lines.add_row("watched", f"alerts: {alerts[0]} for the usual customers, {alerts[1]} for the changed ones")
+    lines.add_row("undone", "a second version, without a restart")
     lines.add_row("took", f"{time.monotonic() - journey.started:.0f} s")
     console.print()
-    console.print(
-        Panel(lines, title="[bold]From a CSV to a monitored prediction[/]", border_style="green", expand=False)
-    )
+    title = "[bold]From a CSV to a monitored prediction[/]"
+    console.print(Panel(lines, title=title, border_style="green", expand=False))
 
 
 def number(value: float | None) -> str:
@@ -323,9 +341,13 @@ def main() -> int:
         if error.hint:
             console.print(f"[bold]What to do:[/] {error.hint}")
         return error.exit_code
+    except KeyboardInterrupt:
+        console.print("\nInterrupted.")
+        return 130
     finally:
         stop(settings)
-    console.print(f"\nThe platform has stopped. Start it again on the same data: arkwright up --home {arguments.home}")
+    console.print("\nThe platform has stopped. Start it again on the same data, and look around:")
+    console.print(f"  .venv/bin/arkwright up --home {arguments.home}", soft_wrap=True)
     return 0
 
 

@@ -88,34 +88,36 @@ EVALUATION = {
 }
 
 
+def small_bundle(folder: Path, weight: float = -0.05, **changes: object) -> str:
+    """Write a small, real bundle that predicts ``churn`` from ``tenure`` and ``contract``; return its digest."""
+    spec = (Column(name="tenure", kind="numeric"), Column(name="contract", kind="categorical"))
+    columns = {
+        "tenure": np.array([1.0, 12.0, np.nan, 60.0, 30.0, 5.0]),
+        "contract": np.array(["month", "year", "month", None, "year", "month"], dtype=object),
+    }
+    signature = Signature(task="binary", target="churn", columns=spec, classes=("No", "Yes"), identifiers=("customer",))
+    encoder = fit_encoder(spec, columns, layout="linear")
+    evaluator = LinearEvaluator([weight] * encoder.n_outputs, 0.2, "sigmoid")
+    predictor = Predictor(signature, encoder, evaluator)
+    return write_bundle(
+        folder,
+        signature=signature,
+        encoder=encoder,
+        estimator=evaluator,
+        baseline=fit_baseline(signature, columns, predictor.predict_columns(columns)),
+        example_rows=[{"tenure": 1.0, "contract": "month"}],
+        learner="logistic",
+        parity=measure_parity(predictor, columns),
+        **{"lineage": LINEAGE, "environment": {"python": "3.11"}, **changes},  # type: ignore[arg-type]
+    )
+
+
 @pytest.fixture
 def make_bundle(tmp_path: Path) -> Callable[..., tuple[Path, str]]:
-    """Write a small, real bundle that predicts ``churn`` from ``tenure`` and ``contract``."""
+    """Write small bundles, each into a folder of its own."""
 
     def make(weight: float = -0.05, **changes: object) -> tuple[Path, str]:
-        spec = (Column(name="tenure", kind="numeric"), Column(name="contract", kind="categorical"))
-        columns = {
-            "tenure": np.array([1.0, 12.0, np.nan, 60.0, 30.0, 5.0]),
-            "contract": np.array(["month", "year", "month", None, "year", "month"], dtype=object),
-        }
-        signature = Signature(
-            task="binary", target="churn", columns=spec, classes=("No", "Yes"), identifiers=("customer",)
-        )
-        encoder = fit_encoder(spec, columns, layout="linear")
-        evaluator = LinearEvaluator([weight] * encoder.n_outputs, 0.2, "sigmoid")
-        predictor = Predictor(signature, encoder, evaluator)
         folder = tmp_path / f"bundle{weight}{len(changes)}"
-        digest = write_bundle(
-            folder,
-            signature=signature,
-            encoder=encoder,
-            estimator=evaluator,
-            baseline=fit_baseline(signature, columns, predictor.predict_columns(columns)),
-            example_rows=[{"tenure": 1.0, "contract": "month"}],
-            learner="logistic",
-            parity=measure_parity(predictor, columns),
-            **{"lineage": LINEAGE, "environment": {"python": "3.11"}, **changes},  # type: ignore[arg-type]
-        )
-        return folder, digest
+        return folder, small_bundle(folder, weight, **changes)
 
     return make

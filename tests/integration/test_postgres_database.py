@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 import pytest
 from sqlalchemy import select, text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DataError, DBAPIError, IntegrityError
 
 from arkwright.access import AuditTrail, record
 from arkwright.access.tables import AuditRow
 from arkwright.core.context import system_context
-from arkwright.kit.db import Database
+from arkwright.kit.db import Database, database_problem
 from arkwright.kit.db.scoping import WorkspaceViolation
+from arkwright.tenancy.tables import ProjectRow
 
 pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
 ACME = system_context("ws_acme")
@@ -103,3 +104,53 @@ def test_pooled_connections_do_not_remember_a_workspace(database: Database) -> N
         with database.read(context) as unit:
             rows = unit.session.scalars(select(AuditRow)).all()
             assert [row.workspace_id for row in rows] == [context.workspace_id]
+
+
+def test_a_workspace_s_first_entries_may_come_at_the_same_time(database: Database) -> None:
+    begun = threading.Barrier(4)
+    failures: list[BaseException] = []
+
+    def write(n: int) -> None:
+        try:
+            with database.write(ACME) as unit:
+                unit.session.scalars(select(AuditRow)).all()
+                begun.wait(10)
+                record(unit, "thing.change", "thing", str(n))
+        except BaseException as error:  # noqa: BLE001
+            failures.append(error)
+
+    threads = [threading.Thread(target=write, args=(n,)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == []
+    with database.read(ACME) as unit:
+        verdict = AuditTrail().verify(unit)
+    assert (verdict.intact, verdict.n_entries) == (True, 4)
+
+
+@pytest.mark.parametrize("name", ["x" * 101, "nul \0 byte", "half \ud800 a character"])
+def test_a_value_no_column_holds_is_the_caller_s_mistake(database: Database, name: str) -> None:
+    with pytest.raises(DataError) as problem, database.write(ACME) as unit:
+        unit.session.add(ProjectRow(id="p", name=name, created_at=unit.clock.now()))
+    told = database_problem(problem.value)
+    assert told is not None
+    assert told.code == "value.unstorable"
+
+
+def test_what_another_transaction_has_just_created_is_a_conflict(database: Database) -> None:
+    with pytest.raises(IntegrityError) as problem, database.write(ACME) as unit:
+        for project_id in ("p1", "p2"):
+            unit.session.add(ProjectRow(id=project_id, name="same", created_at=unit.clock.now()))
+    told = database_problem(problem.value)
+    assert told is not None
+    assert told.code == "database.duplicate"
+
+
+@pytest.mark.parametrize("comment", ["nul \0 byte", "half \ud800", float("nan"), 2**80])
+def test_nothing_somebody_writes_breaks_the_chain(database: Database, comment: object) -> None:
+    with database.write(ACME) as unit:
+        record(unit, "thing.change", "thing", str(comment) * 50, {"comment": comment})
+    with database.read(ACME) as unit:
+        assert AuditTrail().verify(unit).intact

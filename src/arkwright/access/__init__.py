@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arkwright.access.audit import AuditTrail, record
     from arkwright.access.authorisation import authorise, permitted
-    from arkwright.access.chain import ChainEntry, ChainVerdict, verify_chain
+    from arkwright.access.chain import ChainEntry, ChainVerdict, canonical, verify_chain
 
 _HOMES = {
     "AuditTrail": "audit",
@@ -22,10 +22,11 @@ _HOMES = {
     "permitted": "authorisation",
     "ChainEntry": "chain",
     "ChainVerdict": "chain",
+    "canonical": "chain",
     "verify_chain": "chain",
 }
 
-__all__ = ["AuditTrail", "ChainEntry", "ChainVerdict", "authorise", "permitted", "record", "verify_chain"]
+__all__ = ["AuditTrail", "ChainEntry", "ChainVerdict", "authorise", "canonical", "permitted", "record", "verify_chain"]
 
 
 def __getattr__(name: str) -> Any:

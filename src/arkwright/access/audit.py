@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
-from arkwright.access.chain import GENESIS, ChainEntry, ChainVerdict, entry_hash, verify_chain
+from arkwright.access.chain import GENESIS, ChainEntry, ChainVerdict, canonical, entry_hash, verify_chain
 from arkwright.access.tables import AuditHeadRow, AuditRow
 from arkwright.core.clock import isoformat
 from arkwright.core.ids import new_id
@@ -26,14 +29,12 @@ def record(
     action
         Dotted verb such as ``model.promote``.
     metadata
-        JSON that a later reader needs; ids and numbers, no personal data, no secrets.
+        JSON that a later reader needs; ids and numbers, no personal data, no secrets. What has no canonical form is
+        kept as text.
     """
     session = unit.session
     moment = unit.clock.now()
-    head = session.get(AuditHeadRow, unit.context.workspace_id, with_for_update=True)
-    if head is None:
-        head = AuditHeadRow(workspace_id=unit.context.workspace_id, seq=0, hash=GENESIS)
-        session.add(head)
+    head = _locked_head(session, unit.context.workspace_id)
     entry = ChainEntry(
         seq=head.seq + 1,
         id=new_id("audit"),
@@ -41,9 +42,9 @@ def record(
         actor_id=unit.context.actor.id,
         action=action,
         entity_type=entity_type,
-        entity_id=entity_id,
-        request_id=unit.context.request_id,
-        metadata=metadata or {},
+        entity_id=_fitting(entity_id, 120),
+        request_id=_fitting(unit.context.request_id, 80),
+        metadata=canonical(metadata or {}),
         created_at=isoformat(moment),
     )
     row = AuditRow(
@@ -62,6 +63,28 @@ def record(
     session.add(row)
     session.flush()
     return row
+
+
+def _locked_head(session: Session, workspace_id: str) -> AuditHeadRow:
+    def locked() -> AuditHeadRow | None:
+        return session.get(AuditHeadRow, workspace_id, with_for_update=True, populate_existing=True)
+
+    head = locked()
+    if head is not None:
+        return head
+    # On PostgreSQL another transaction may begin the workspace's chain at the same time; it has then committed it.
+    with suppress(IntegrityError), session.begin_nested():
+        session.add(AuditHeadRow(workspace_id=workspace_id, seq=0, hash=GENESIS))
+    head = locked()
+    if head is None:
+        raise RuntimeError(f"the audit chain of {workspace_id} has no head")
+    return head
+
+
+def _fitting(text: str, length: int) -> str:
+    """Return text that its column holds: an entry is never refused for the name somebody gave a thing."""
+    clean = str(canonical(text)).replace("\0", "\ufffd")
+    return clean[:length]
 
 
 class AuditTrail:

@@ -7,6 +7,7 @@ RFC 8785, so that anyone can recompute it from an export, in any language.
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import rfc8785
 
 GENESIS = "0" * 64
+_LARGEST_INTEGER = 2**53 - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,34 @@ class ChainVerdict:
     head: str
     broken_at: int | None = None
     reason: str = ""
+
+
+def canonical(value: Any) -> Any:
+    """Return a value as JSON that RFC 8785 can write down: what it cannot hold becomes text.
+
+    Integers beyond 2**53, infinities and NaN become their text; lone surrogates become U+FFFD; other objects become
+    their ``str``. An entry is never refused for what somebody wrote into a comment.
+
+    Examples
+    --------
+    >>> canonical({"n": 2**60, "share": float("nan"), "by": ("a", 1)})
+    {'n': '1152921504606846976', 'share': 'nan', 'by': ['a', 1]}
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, int):
+        return int(value) if abs(value) <= _LARGEST_INTEGER else str(int(value))
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(float(value))
+    if isinstance(value, dict):
+        return {_text(key): canonical(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [canonical(each) for each in value]
+    return _text(value)
+
+
+def _text(value: Any) -> str:
+    return str(value).encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def entry_hash(previous: str, entry: ChainEntry) -> str:

@@ -10,8 +10,7 @@ from fastapi import APIRouter, Query
 from arkwright.access.audit import AuditTrail, to_entry
 from arkwright.access.authorisation import authorise
 from arkwright.access.payloads import AuditEntry, AuditVerdict
-from arkwright.core.errors import Invalid
-from arkwright.kit.http import Limit, Page, PageCursor, Read, page_of, read_cursor, service
+from arkwright.kit.http import Limit, Page, PageCursor, Read, page_of, read_number_cursor, service
 
 router = APIRouter(prefix="/v1/auditlogs", tags=["audit"])
 
@@ -27,12 +26,8 @@ def list_audit_log(
 ) -> Page[AuditEntry]:
     """Return the workspace's audit entries, newest first."""
     authorise(unit, "audit.list", "audit_log")
-    after = read_cursor(cursor)
-    if after and not after.isdigit():
-        raise Invalid("The cursor is not one of ours.", code="cursor.invalid")
-    rows = trail.page(
-        unit, limit=limit + 1, before_seq=int(after) if after else None, entity_id=entity_id, action=action
-    )
+    before = read_number_cursor(cursor)
+    rows = trail.page(unit, limit=limit + 1, before_seq=before, entity_id=entity_id, action=action)
     return page_of(
         rows, limit, lambda row: str(row.seq), lambda row: AuditEntry(**asdict(to_entry(row)), hash=row.hash)
     )

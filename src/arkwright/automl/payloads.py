@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+MAX_INTEGER = 2**31 - 1
+
 
 class CrossValidation(BaseModel):
     """How candidates are compared."""
@@ -15,7 +17,7 @@ class CrossValidation(BaseModel):
 
     type: Literal["stratified_kfold", "kfold"] | None = Field(None, description="Stratified for classes by default.")
     folds: int | None = Field(None, ge=2, le=20, description="5 by default, 3 above 100,000 rows.")
-    seed: int = Field(42, ge=0)
+    seed: int = Field(42, ge=0, le=MAX_INTEGER)
 
 
 class Search(BaseModel):
@@ -23,9 +25,9 @@ class Search(BaseModel):
 
     model_config = ConfigDict(extra="forbid", populate_by_name=True)
 
-    sampler: str = Field("portfolio", validation_alias=AliasChoices("sampler", "algorithm"))
+    sampler: str = Field("portfolio", max_length=60, validation_alias=AliasChoices("sampler", "algorithm"))
     max_trials: int = Field(200, ge=1, le=10_000, validation_alias=AliasChoices("max_trials", "trials"))
-    early_stopping: str | None = None
+    early_stopping: str | None = Field(None, max_length=60)
 
 
 class ExperimentConfig(BaseModel):
@@ -62,12 +64,14 @@ class CreateExperiment(BaseModel):
         },
     )
 
-    project_id: str = ""
+    project_id: str = Field("", max_length=40)
     name: str = Field("", max_length=120)
     task_type: Literal["auto", "classification", "binary", "multiclass", "regression"] = "auto"
     objective: str = Field("", max_length=60, description="maximize_roc_auc, minimize_rmse, ...; empty: by task.")
-    dataset_id: str
-    dataset_version: int | None = Field(None, description="Number of the version; the newest by default.")
+    dataset_id: str = Field(min_length=1, max_length=120, description="Id or name of the dataset.")
+    dataset_version: int | None = Field(
+        None, ge=1, le=MAX_INTEGER, description="Number of the version; the newest by default."
+    )
     target: str = Field(min_length=1, max_length=200)
     config: ExperimentConfig = Field(default_factory=ExperimentConfig)
 

@@ -155,10 +155,17 @@ def wants_balance(imbalance: Mapping[str, Any]) -> bool:
     >>> wants_balance({"method": "class_weight"}), wants_balance({})
     (True, False)
     """
+    unknown = sorted(imbalance.keys() - {"method"})
+    if unknown:
+        raise Invalid(
+            f"The imbalance setting {unknown[0]!r} is not known.",
+            code="experiment.imbalance",
+            hint="Write config.imbalance as {'method': 'class_weight'}, or leave it out.",
+        )
     method = imbalance.get("method")
     if method in (None, "none"):
         return False
-    if method in _BALANCED:
+    if isinstance(method, str) and method in _BALANCED:
         return True
     raise Invalid(
         f"The imbalance method {method!r} is not available.",

@@ -19,7 +19,7 @@ from typing import IO, Any, Self
 
 import msgspec
 
-from arkwright.automl.worker import Answer, Task
+from arkwright.automl.worker import READY, Answer, Task
 
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 0.5
@@ -87,6 +87,15 @@ class WorkerPool:
         while len(self._workers) < self.n_workers:
             self._workers.append(_Worker())
 
+    def wait_until_ready(self, *, ends_at: float = float("inf"), cancelled: Callable[[], bool] | None = None) -> None:
+        """Wait until every process has loaded its libraries; one that dies meanwhile is found out when it is used."""
+        self.start()
+        while time.monotonic() < ends_at and not (cancelled is not None and cancelled()):
+            loading = [worker for worker in self._workers if worker.alive() and not worker.ready]
+            if not loading:
+                return
+            self._listen(loading)
+
     def close(self) -> None:
         """End every process."""
         for worker in self._workers:
@@ -121,13 +130,13 @@ class WorkerPool:
         batch = _Batch(waiting=list(numbered), kill_at=ends_at + KILL_GRACE_SECONDS, on_outcome=on_outcome)
         try:
             while batch.waiting or any(worker.task for worker in self._workers):
-                self._feed(batch)
-                self._collect(batch)
                 now = time.monotonic()
                 if not batch.ending and (now >= ends_at or (cancelled is not None and cancelled())):
                     self._wind_down(batch, min(batch.kill_at, now + CANCEL_GRACE_SECONDS))
                 if batch.ending and now >= batch.kill_at:
                     self._kill_busy(batch)
+                self._feed(batch)
+                self._collect(batch)
         except BaseException:
             # Whoever interrupts must not find half a batch still training behind its back.
             for worker in self._workers:
@@ -149,17 +158,19 @@ class WorkerPool:
         busy = [worker for worker in self._workers if worker.task is not None]
         if not busy:
             return
-        with selectors.DefaultSelector() as selector:
-            for worker in busy:
-                selector.register(worker.output, selectors.EVENT_READ, worker)
-            for key, _ in selector.select(POLL_SECONDS):
-                worker = key.data
-                outcome = worker.take()
-                if outcome is not None:
-                    batch.add(outcome)
+        for outcome in self._listen(busy):
+            batch.add(outcome)
         dead = [worker for worker in self._workers if not worker.alive()]
         if dead and batch.waiting:
             self.start()
+
+    def _listen(self, workers: Sequence[_Worker]) -> list[Outcome]:
+        """Wait a moment for answers, and return those that are whole."""
+        with selectors.DefaultSelector() as selector:
+            for worker in workers:
+                selector.register(worker.output, selectors.EVENT_READ, worker)
+            heard = [key.data.take() for key, _ in selector.select(POLL_SECONDS)]
+        return [outcome for outcome in heard if outcome is not None]
 
     def _wind_down(self, batch: _Batch, kill_at: float) -> None:
         batch.ending, batch.kill_at = True, kill_at
@@ -193,6 +204,7 @@ class _Worker:
 
     def __init__(self) -> None:
         self.task: Task | None = None
+        self.ready = False
         self._errors: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - closed with the process
         self._process = subprocess.Popen(
             # -P keeps the working directory, which may hold anything, off the import path.
@@ -221,27 +233,27 @@ class _Worker:
             self._send({"stop": self.task.id})
 
     def take(self) -> Outcome | None:
-        """Read what has arrived; None while the answer is not whole."""
-        task = self.task
-        if task is None:
-            return None
+        """Read what has arrived; None while there is no whole answer to the task."""
         data = os.read(self.output.fileno(), 1 << 16)
         if not data:
-            self._process.wait()
-            self.task = None
-            code = self._process.returncode
-            reason = f"signal {-code}" if code < 0 else f"exit status {code}"
-            outcome = Outcome(task, error=f"the training process died ({reason}){self._last_words()}")
-            self.kill()
-            return outcome
-        self._buffer += data
-        line, ended, rest = self._buffer.partition(b"\n")
-        if not ended:
-            return None
-        self._buffer = rest
-        answer = msgspec.json.decode(line, type=Answer)
-        self.task = None
-        return Outcome(task, answer.result, answer.error)
+            return self._death()
+        *lines, self._buffer = (self._buffer + data).split(b"\n")
+        outcome = None
+        for line in lines:
+            answer = msgspec.json.decode(line, type=Answer)
+            if answer.id == READY:
+                self.ready = True
+            elif self.task is not None:
+                outcome, self.task = Outcome(self.task, answer.result, answer.error), None
+        return outcome
+
+    def _death(self) -> Outcome | None:
+        self._process.wait()
+        code, task = self._process.returncode, self.task
+        reason = f"signal {-code}" if code < 0 else f"exit status {code}"
+        words = self._last_words()
+        self.kill()
+        return Outcome(task, error=f"the training process died ({reason}){words}") if task is not None else None
 
     def kill(self) -> None:
         self.task = None

@@ -1,8 +1,8 @@
 """The candidates, in the order they are tried: a small fixed list of strong settings.
 
-The trivial model comes first, so that there is always something; then the linear model, which is quick and wins
-on small, additive data; then LightGBM settings that differ where it matters: how fine the trees are, how strongly
-they are held back, how categories are split.
+The trivial model comes first, so that there is always something; then LightGBM as it comes, which ends when it is
+asked to and is good everywhere; then the linear model, which wins on small, additive data; then LightGBM settings
+that differ where it matters: how fine the trees are, how strongly they are held back, how categories are split.
 
 References
 ----------
@@ -103,11 +103,11 @@ def candidates_for(task: TaskType, n_rows: int = 0) -> tuple[Candidate, ...]:
     Examples
     --------
     >>> [candidate.name for candidate in candidates_for("regression")][:3]
-    ['baseline', 'ridge', 'lightgbm-default']
+    ['baseline', 'lightgbm-default', 'ridge']
     """
     linear = [Candidate(name=name, learner="linear", params=dict(params)) for name, params in _LINEAR[task]]
     boosted = [Candidate(name=name, learner="lightgbm", params=dict(params)) for name, params in _BOOSTED]
     trivial = Candidate(name=BASELINE, learner=CONSTANT)
     if n_rows > _MANY_ROWS:
         return (trivial, *boosted, *linear)
-    return (trivial, linear[0], *boosted, *linear[1:])
+    return (trivial, boosted[0], linear[0], *boosted[1:], *linear[1:])

@@ -21,7 +21,7 @@ from arkwright.automl.model_files import read_encoder, read_evaluator, write_enc
 from arkwright.automl.pool import KILL_GRACE_SECONDS, WorkerPool
 from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.search import Trial
-from arkwright.automl.training import RefitResult, encoded_path, refit_path, trial_path
+from arkwright.automl.training import RefitResult, encoded_path, refit_constant, refit_path, trial_path
 from arkwright.automl.worker import Task
 from arkwright.bundles import Encoder, Evaluator
 
@@ -69,17 +69,18 @@ def refit_trial(
     RefitFailed
         If there is no model of this trial at all.
     """
-    # The trivial model takes no time, and is the last thing there is to fall back on.
-    unlimited = deadline is None or trial.candidate.learner == CONSTANT
+    if trial.candidate.learner == CONSTANT:
+        refit_constant(folder, trial.name)
+        return FinalModel(name=trial.name, rounds=0, complete=True)
     # What does not stop when it is asked to is killed a grace later: at the deadline, not after it.
-    ends_at = float("inf") if unlimited or deadline is None else deadline.ends_at - KILL_GRACE_SECONDS
+    ends_at = float("inf") if deadline is None else deadline.ends_at - KILL_GRACE_SECONDS
     task = Task(
         id=0,
         do="refit",
         folder=str(folder.path),
         candidate=trial.candidate,
         rounds=trial.rounds,
-        ends_at=None if unlimited else ends_at,
+        ends_at=None if deadline is None else ends_at,
     )
     outcome = pool.run([task], ends_at=ends_at, cancelled=on_wait)[0]
     if outcome.result is not None:

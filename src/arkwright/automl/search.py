@@ -143,10 +143,12 @@ class Search:
         seconds, ends_at = None, float("inf")
         if deadline is not None:
             ends_at = deadline.ends_at - reserve_seconds
+            # Loading libraries costs the budget, but not the share of the candidate that happens to be first.
+            self._pool.wait_until_ready(ends_at=ends_at, cancelled=cancelled)
             if not LEARNERS[candidate.learner].interruptible:
-                ends_at = min(ends_at, started + UNINTERRUPTIBLE_SHARE * deadline.remaining_seconds)
+                ends_at = min(ends_at, self._now() + UNINTERRUPTIBLE_SHARE * deadline.remaining_seconds)
             seconds = fold_seconds_allowed(
-                max(0.0, ends_at - started),
+                max(0.0, ends_at - self._now()),
                 deadline.remaining_seconds,
                 n_folds=self.problem.n_folds,
                 n_workers=self._pool.n_workers,

@@ -14,14 +14,15 @@ from arkwright.automl.payloads import CreateExperiment
 from arkwright.automl.plan import wants_balance
 from arkwright.automl.tables import ExperimentRow
 from arkwright.contracts.signature import TaskType
-from arkwright.core.context import DEFAULT_PROJECT_ID
 from arkwright.core.errors import Conflict, Invalid
 from arkwright.core.events import EXPERIMENT_FINISHED
 from arkwright.core.ids import new_id
 from arkwright.data import DatasetService
+from arkwright.features import infer_feature_types
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobRow, JobService
-from arkwright.tenancy import TenancyService
+from arkwright.registry import check_model_name
+from arkwright.tenancy import TenancyService, require_project
 from arkwright.tracking.ports import TrackingStore, Trial
 
 TRAIN_KIND = "automl.train.v1"
@@ -55,9 +56,11 @@ class ExperimentService:
         NotFound
             If the dataset, or the version of it, does not exist.
         Invalid
-            If the target is no column, or the objective does not exist or does not suit the task.
+            If the target or an override is no column, an override does not fit its column, the model's name cannot be
+            used, or the objective does not exist or does not suit the task.
         """
         authorise(unit, "experiment.create", "experiment")
+        project_id = require_project(unit, request.project_id)
         dataset = self._datasets.get(unit, request.dataset_id)
         version = self._datasets.version(unit, dataset.id, request.dataset_version)
         columns = [column["name"] for column in version.schema]
@@ -67,20 +70,21 @@ class ExperimentService:
                 code="experiment.target",
                 hint=f"Its columns are: {', '.join(columns[:30])}.",
             )
-        unknown = [
-            name for name in [*request.config.feature_types, *request.config.ignore_columns] if name not in columns
-        ]
-        if unknown:
-            raise Invalid(
-                f"The dataset {dataset.name!r} has no column {unknown[0]!r}.",
-                code="experiment.column",
-                hint=f"Its columns are: {', '.join(columns[:30])}.",
-            )
+        config = request.config
+        # What can be refused now is not refused by a job later.
+        infer_feature_types(
+            self._datasets.profile(unit, version.id),
+            target=request.target,
+            overrides=config.feature_types,
+            ignore=config.ignore_columns,
+        )
+        if config.model_name:
+            check_model_name(config.model_name)
         _check_objective(request.objective, request.task_type)
         wants_balance(request.config.imbalance)
         row = ExperimentRow(
             id=new_id("experiment"),
-            project_id=request.project_id or DEFAULT_PROJECT_ID,
+            project_id=project_id,
             name=request.name or f"{dataset.name}-{request.target}",
             task_type=request.task_type,
             objective=request.objective,
@@ -128,7 +132,11 @@ class ExperimentService:
         row = self._row(unit, experiment_id)
         status = self.status(unit, row)
         if status != "running" or row.job_id is None:
-            raise Conflict(f"The experiment {row.name!r} is {status}, not running.", code="experiment.not_running")
+            raise Conflict(
+                f"The experiment {row.name!r} is {status}, not running.",
+                code="experiment.not_running",
+                hint=f"Only a running one can be cancelled: see GET /v1/experiments/{row.id}.",
+            )
         job = self._jobs.cancel(unit, row.job_id)
         if job.status == "cancelled":
             # It never began, so no job will say so.

@@ -104,7 +104,7 @@ class Training:
         evaluated = job.step("evaluate", lambda: self._publication.evaluate(plan, digest))
         self._report(plan, trials, 0.94, "Registering the model.")
         version: dict[str, Any] = job.step("register", lambda: self._publication.register(digest))
-        job.step("close", lambda: self._close_logbook(chosen, evaluated["metrics"]))
+        self._close_logbook(chosen, evaluated["metrics"])
         outcome = {
             **version,
             "bundle_digest": digest,
@@ -217,18 +217,21 @@ class Training:
     def _pack(self, plan: TrainingPlan, trial: Trial, run_id: str) -> dict[str, Any]:
         return _json(self._publication.package(plan, trial, run_id, self._deadline()))
 
-    def _close_logbook(self, chosen: Trial, metrics: dict[str, Any]) -> dict[str, Any]:
-        try:
+    def _close_logbook(self, chosen: Trial, metrics: dict[str, Any]) -> None:
+        def close() -> None:
             self._logbook.close(
                 chosen=chosen.name,
                 metrics=metrics,
                 ended_at=self._clock.now(),
                 cancelled=self._job.cancel_noticed,
             )
+
+        try:
+            self._job.step("close", close)
         except ArkwrightError as error:
-            # The model is registered; a parent run that still says "running" is no reason to lose it.
-            return {"closed": False, "reason": error.detail}
-        return {"closed": True}
+            # The step was tried for half a minute, and the model is registered: a parent run that still says
+            # "running" is no reason to lose it.
+            self._job.log(f"The logbook's search could not be closed: {error.detail}")
 
     def _summary(
         self, plan: TrainingPlan, trials: Sequence[Trial], chosen: Trial, packed: StepOfPackage

@@ -10,12 +10,12 @@ import msgspec
 import numpy as np
 
 from arkwright.automl.arrays import save_array, write_atomically
-from arkwright.automl.learners import LEARNERS, EncodedRows, load_learner
+from arkwright.automl.learners import CONSTANT, LEARNERS, EncodedRows, load_learner
 from arkwright.automl.learners.constant import constant_scores
 from arkwright.automl.learners.ports import FloatArray, Stop
 from arkwright.automl.model_files import read_encoder, write_encoder, write_evaluator
 from arkwright.automl.problem import Problem, ProblemFolder, balanced_weights
-from arkwright.bundles import Layout, fit_encoder
+from arkwright.bundles import ConstantEvaluator, Layout, fit_encoder
 from arkwright.evaluation import score_metric
 
 
@@ -112,6 +112,20 @@ def refit(folder: ProblemFolder, candidate: Candidate, rounds: int, stop: Stop) 
     holdout = folder.inputs(folder.holdout_rows())
     save_array(out / "holdout_scores.npy", model.scores(encoder.encode_columns(holdout)))
     return RefitResult(rounds=model.rounds, stopped=model.stopped)
+
+
+def refit_constant(folder: ProblemFolder, name: str) -> RefitResult:
+    """Fit the trivial model on every row that is not held out, here and now."""
+    problem = folder.problem()
+    rows = folder.training_rows()
+    encoder = fit_encoder(problem.columns, folder.inputs(rows), layout=LEARNERS[CONSTANT].layout)
+    y = np.asarray(folder.target()[rows], dtype=np.float64)
+    answer = constant_scores(problem.question, y, _weights(problem, y))
+    out = refit_path(folder, name)
+    write_encoder(out, encoder)
+    write_evaluator(out, ConstantEvaluator(answer.tolist(), n_features=encoder.n_outputs))
+    save_array(out / "holdout_scores.npy", np.tile(answer, (folder.holdout_rows().size, 1)))
+    return RefitResult(rounds=0, stopped=False)
 
 
 def encoded_fold(

@@ -26,7 +26,9 @@ from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.training import Candidate, refit, train_fold
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 10
+_NICENESS = 5
+READY = 0
+"""The id of the answer that says that the libraries are loaded."""
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ def main() -> None:
     inbox = _Inbox()
     for learner in ("lightgbm", "linear"):
         load_learner(learner)
+    _reply(channel, Answer(id=READY, result={}))
     while True:
         task = inbox.tasks.get()
         _reply(channel, _work(task, inbox))

@@ -69,6 +69,7 @@ def train(
             "leaderboard": model.leaderboard,
             "evaluation": model.evaluation,
             "columns": model.experiment["summary"].get("columns", []),
+            "notes": model.experiment["summary"].get("notes", []),
             "warnings": watch.warnings,
             "promoted": promoted is not None,
             "unmet": refusal.unmet if refusal else [],
@@ -123,7 +124,7 @@ def _promote(
 
 
 def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRefused | None) -> None:
-    _show_columns(model.experiment["summary"].get("columns") or [])
+    _show_notes(model.experiment["summary"])
     heading("Leaderboard (out of fold)")
     show_leaderboard(model.leaderboard)
     if model.evaluation:
@@ -143,11 +144,13 @@ def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRef
     _show_next(model, promoted=promoted is not None, refused=refusal is not None)
 
 
-def _show_columns(columns: list[dict[str, Any]]) -> None:
-    """Say which columns were set aside, and why."""
-    for column in columns:
-        if column.get("kind") in ("identifier", "constant", "ignored", "text"):
-            note(f"Set aside: {column['name']} ({column['reason']})")
+def _show_notes(summary: dict[str, Any]) -> None:
+    """Say what was decided on the way: the task, the columns that were set aside, what was cut short."""
+    for line in summary.get("notes") or []:
+        note(line)
+    short = (summary.get("final") or {}).get("note")
+    if short:
+        note(f"The model is weaker than it could be: {short}. Give it a larger --budget.", style="bold yellow")
 
 
 def _show_next(model: TrainedModel, *, promoted: bool, refused: bool) -> None:

@@ -23,10 +23,11 @@ from arkwright.contracts.plan import (
     PlanAcknowledgement,
     RoutePlan,
 )
-from arkwright.contracts.prediction import OutcomeRecord, PredictionRecord, SegmentName
+from arkwright.contracts.prediction import SEAL_REQUEST, OutcomeRecord, PredictionRecord, SegmentName
 from arkwright.contracts.signature import Column, Signature
 
 __all__ = [
+    "SEAL_REQUEST",
     "Arm",
     "Baseline",
     "BundleFile",

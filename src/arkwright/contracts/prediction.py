@@ -13,6 +13,9 @@ Shipped rows are Parquet, below the object store's workspace prefix::
 
     predictions/<deployment_id>/date=YYYY-MM-DD/<segment stem>.parquet
 
+Somebody who cannot wait for a segment to be sealed in its own time puts an empty file named ``seal.request`` beside
+it: the writer seals what it has within a second and removes the file.
+
 One segment becomes one object of the same stem, so shipping twice overwrites and never doubles.
 """
 
@@ -22,6 +25,8 @@ import re
 from typing import Any
 
 import msgspec
+
+SEAL_REQUEST = "seal.request"
 
 
 class PredictionRecord(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +66,15 @@ class OutcomeRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 class SegmentName(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a segment's file name.
+
+    Parameters
+    ----------
+    replica
+        The data plane that wrote it.
+    start_ms
+        When that data plane's process started, in milliseconds since the epoch: the same for each of its segments.
+    counter
+        Which of the process's segments it is, counted from 0 or 1 upwards in the order they were opened.
 
     Examples
     --------

@@ -11,7 +11,6 @@ from anyio import from_thread
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from arkwright.core.errors import Invalid
 from arkwright.data.ingestion import IngestRequest as Ingestion
 from arkwright.data.payloads import (
     Dataset,
@@ -25,13 +24,25 @@ from arkwright.data.payloads import (
     IngestRequest,
     Upload,
 )
-from arkwright.data.service import DatasetService, UploadService
+from arkwright.data.service import MAX_VERSION_NUMBER, DatasetService, UploadService
 from arkwright.data.tables import DatasetRow, DatasetVersionRow
-from arkwright.kit.http import Caller, Limit, Page, PageCursor, Read, Write, accepted, page_of, read_cursor, service
+from arkwright.kit.http import (
+    Caller,
+    Limit,
+    Page,
+    PageCursor,
+    Read,
+    Write,
+    accepted,
+    page_of,
+    read_cursor,
+    read_number_cursor,
+    service,
+)
 
 router = APIRouter(prefix="/v1", tags=["datasets"])
 
-Number = Annotated[int, Path(ge=1, description="Number of the version, from 1.")]
+Number = Annotated[int, Path(ge=1, le=MAX_VERSION_NUMBER, description="Number of the version, from 1.")]
 _DatasetPath = Annotated[str, Path(description="Id or name of the dataset.")]
 _CHUNK_BYTES = 1 << 20
 _RAW_BODY = {
@@ -120,7 +131,7 @@ def list_dataset_versions(
     datasets: DatasetService = service(DatasetService),
 ) -> Page[DatasetVersion]:
     """Return a dataset's versions, newest first."""
-    rows = datasets.versions(unit, dataset, limit=limit + 1, before=_number_of(cursor))
+    rows = datasets.versions(unit, dataset, limit=limit + 1, before=read_number_cursor(cursor))
     return page_of(rows, limit, lambda row: str(row.number), _version)
 
 
@@ -165,15 +176,6 @@ async def _gather(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
             held.clear()
     if held:
         yield bytes(held)
-
-
-def _number_of(cursor: str) -> int | None:
-    key = read_cursor(cursor)
-    if not key:
-        return None
-    if not key.isdigit():
-        raise Invalid("The cursor is not one of ours.", code="cursor.invalid", hint="Pass next_cursor back unchanged.")
-    return int(key)
 
 
 def _columns(schema: list[dict[str, object]]) -> list[DatasetColumn]:

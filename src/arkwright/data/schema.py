@@ -12,6 +12,9 @@ import pyarrow as pa
 
 from arkwright.core.errors import Invalid
 
+LONGEST_NAME = 200
+"""Characters of a column name: what a target's name may have too."""
+
 ColumnType = Literal["integer", "number", "boolean", "text", "time"]
 
 ARROW_TYPES: dict[ColumnType, pa.DataType] = {
@@ -58,7 +61,7 @@ def check_names(names: Sequence[str]) -> list[str]:
     Raises
     ------
     Invalid
-        If a name is empty or occurs twice.
+        If a name is empty, too long, or occurs twice.
 
     Examples
     --------
@@ -74,6 +77,15 @@ def check_names(names: Sequence[str]) -> list[str]:
             code="dataset.column_unnamed",
             hint="Name it in the first line, or leave it out; pandas writes an unnamed index column unless told "
             "to_csv(index=False).",
+        )
+    long = [position for position, name in enumerate(cleaned, start=1) if len(name) > LONGEST_NAME]
+    if long:
+        name = cleaned[long[0] - 1]
+        raise Invalid(
+            f"The name of column {long[0]} has {len(name):,} characters; {LONGEST_NAME} are the most. "
+            f"It begins with {name[:60]!r}.",
+            code="dataset.column_name_long",
+            hint="Shorten it. If this is data and not a name, the file has no header line: add one.",
         )
     doubles = [name for name, count in Counter(cleaned).items() if count > 1]
     if doubles:

@@ -18,7 +18,6 @@ import pyarrow.parquet as pq
 from sqlalchemy.exc import IntegrityError
 
 from arkwright.access import authorise, record
-from arkwright.core.context import DEFAULT_PROJECT_ID
 from arkwright.core.errors import Invalid, NotFound, PayloadTooLarge
 from arkwright.core.events import DATASET_VERSION_CREATED
 from arkwright.core.ids import is_id, new_id
@@ -37,8 +36,10 @@ from arkwright.data.tables import DatasetRow, DatasetVersionRow, UploadRow
 from arkwright.kit.db import UnitOfWork, Units
 from arkwright.kit.jobs import JobRow, JobService
 from arkwright.kit.objects import ObjectStore
+from arkwright.tenancy import require_project
 
 INGEST_KIND = "data.ingest.v1"
+MAX_VERSION_NUMBER = 2**31 - 1
 
 _NAME = re.compile(r"[^/\\\x00-\x1f\x7f]{1,120}")
 _LONGEST_FILENAME = 200
@@ -193,7 +194,7 @@ class DatasetService:
         else:
             filename = self._uploads.get(unit, request.upload_id).filename
         name = _check_name(request.name.strip() or default_name(filename))
-        project_id = request.project_id or DEFAULT_PROJECT_ID
+        project_id = require_project(unit, request.project_id)
         known = repository.dataset_named(unit.session, project_id, name)
         dataset_id = known.id if known is not None else new_id("dataset")
         payload = {

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class CanarySplit(BaseModel):
@@ -13,7 +13,7 @@ class CanarySplit(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    model_version_id: str
+    model_version_id: str = Field(max_length=40)
     traffic_percent: float = Field(10.0, gt=0, lt=100)
 
 
@@ -22,9 +22,15 @@ class Autoscale(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    min_replicas: int = Field(2, ge=1)
-    max_replicas: int = Field(10, ge=1)
+    min_replicas: int = Field(2, ge=1, le=10_000)
+    max_replicas: int = Field(10, ge=1, le=10_000)
     target_cpu_utilization_percentage: int = Field(60, ge=1, le=100)
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if self.min_replicas > self.max_replicas:
+            raise ValueError("min_replicas is greater than max_replicas")
+        return self
 
 
 class Slos(BaseModel):
@@ -32,7 +38,7 @@ class Slos(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    latency_ms_p95: float = Field(500, gt=0)
+    latency_ms_p95: float = Field(500, gt=0, allow_inf_nan=False)
     error_rate_pct: float = Field(1.0, ge=0, le=100)
 
 
@@ -46,12 +52,12 @@ class CreateDeployment(BaseModel):
     )
 
     name: str = Field("", max_length=90, pattern=r"^([A-Za-z0-9][A-Za-z0-9._ -]*)?$")
-    model: str = ""
-    model_version_id: str = ""
+    model: str = Field("", max_length=120)
+    model_version_id: str = Field("", max_length=40)
     canary: CanarySplit | None = None
     autoscale: Autoscale | None = None
     slos: Slos | None = None
-    project_id: str = ""
+    project_id: str = Field("", max_length=40)
 
 
 class Deployment(BaseModel):
@@ -83,8 +89,8 @@ class BatchSource(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    upload_id: str = ""
-    dataset_version_id: str = ""
+    upload_id: str = Field("", max_length=40)
+    dataset_version_id: str = Field("", max_length=40)
 
 
 class CreateBatch(BaseModel):
@@ -96,6 +102,6 @@ class CreateBatch(BaseModel):
         json_schema_extra={"examples": [{"model": "telco-churn", "source": {"upload_id": "up_..."}}]},
     )
 
-    model: str = ""
-    model_version_id: str = ""
+    model: str = Field("", max_length=120)
+    model_version_id: str = Field("", max_length=40)
     source: BatchSource

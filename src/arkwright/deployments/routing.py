@@ -75,6 +75,13 @@ def compile_endpoint(
     )
 
 
+def answering(stable: Release, canary: Release | None) -> Release | None:
+    """Return the canary if it still is one: not taken back to another stage, and not what stable has become."""
+    if canary is None or canary.stage not in DEPLOYABLE or canary.version_id == stable.version_id:
+        return None
+    return canary
+
+
 def deployment_conditions(releases: Iterable[Release]) -> list[Condition]:
     """Return the conditions under which versions may answer requests: each was promoted through its gate."""
     return [

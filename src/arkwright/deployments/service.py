@@ -8,10 +8,9 @@ from typing import Any
 
 from arkwright.access import authorise, record
 from arkwright.contracts import Endpoint
-from arkwright.core.context import DEFAULT_PROJECT_ID
 from arkwright.core.errors import Conflict, Invalid
 from arkwright.core.events import DEPLOYMENT_CHANGED, DEPLOYMENT_CREATED
-from arkwright.core.ids import new_id
+from arkwright.core.ids import is_id, new_id
 from arkwright.data import DatasetService, UploadService
 from arkwright.deployments import repository
 from arkwright.deployments.errors import deployment_not_found
@@ -20,6 +19,7 @@ from arkwright.deployments.routing import (
     EndpointState,
     Release,
     Wanted,
+    answering,
     compile_endpoint,
     deployment_conditions,
     endpoint_state,
@@ -31,6 +31,7 @@ from arkwright.kit.db import UnitOfWork, Units
 from arkwright.kit.jobs import JobRow, JobService
 from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
+from arkwright.tenancy import require_project
 
 _N_FALLBACKS = 2
 
@@ -65,11 +66,15 @@ class DeploymentService:
             If a version was not promoted.
         Conflict
             If the name is taken, or the model has nothing in production.
+        Invalid
+            If not exactly one subject is named, or the name or the canary cannot be used.
         """
         with units.read() as unit:
             authorise(unit, "deployment.create", "deployment", request.name)
+            project_id = require_project(unit, request.project_id)
             model_id, stable, canary = self._resolve(unit, request)
             name = request.name or self._registry.get(unit, model_id).name
+            _check_name(name)
             if repository.deployment(unit.session, name) is not None:
                 raise Conflict(
                     f"There is a deployment {name!r} already.",
@@ -90,7 +95,7 @@ class DeploymentService:
         with units.write() as unit:
             row = DeploymentRow(
                 id=deployment_id,
-                project_id=request.project_id or DEFAULT_PROJECT_ID,
+                project_id=project_id,
                 name=name,
                 model_id=model_id,
                 model_version_id=request.model_version_id or None,
@@ -137,7 +142,11 @@ class DeploymentService:
         return row
 
     def serving(self, unit: UnitOfWork, row: DeploymentRow) -> Release | None:
-        """Return the version a deployment's stable arm answers with, or None if its model has none in production."""
+        """Return the version a deployment's stable arm answers with, or None if its model has none in production.
+
+        A pinned version answers until the deployment is stopped, also after another one has taken its place in
+        production and it was archived: a promotion must not change what somebody has pinned.
+        """
         if row.model_version_id:
             return self._release(unit, row.model_version_id)
         version = self._registry.production_of(unit, row.model_id)
@@ -160,7 +169,7 @@ class DeploymentService:
             stable = self.serving(unit, row)
             if stable is None:
                 continue
-            canary = self._release(unit, row.canary_version_id) if row.canary_version_id else None
+            canary = answering(stable, self._release(unit, row.canary_version_id) if row.canary_version_id else None)
             wanted = Wanted(
                 deployment_id=row.id,
                 workspace_id=row.workspace_id,
@@ -201,6 +210,12 @@ class DeploymentService:
                 )
             model_id, stable = model.id, self._release(unit, production.id)
         canary = self._release(unit, request.canary_version_id) if request.canary_version_id else None
+        if canary is not None and canary.version_id == stable.version_id:
+            raise Invalid(
+                "The canary is the version that answers already.",
+                code="deployment.canary",
+                hint="A canary must be another version of the model that is deployed.",
+            )
         if canary is not None and self._registry.version_by_id(unit, canary.version_id).model_id != model_id:
             raise Invalid(
                 "The canary is a version of another model.",
@@ -212,6 +227,13 @@ class DeploymentService:
     def _release(self, unit: UnitOfWork, version_id: str) -> Release:
         row = self._registry.version_by_id(unit, version_id)
         return Release(row.id, row.number, row.semver, row.stage, row.bundle_digest, row.bundle_uri)
+
+
+def _check_name(name: str) -> None:
+    if is_id("deployment", name):
+        raise Invalid(
+            f"The name {name!r} looks like the id of a deployment.", code="deployment.name", hint="Choose another name."
+        )
 
 
 class BatchService:

@@ -140,6 +140,12 @@ def infer_feature_types(
     for name in ignore:
         if name not in names:
             raise unknown_column(name, names, what="The list of columns to ignore", code="features.unknown_column")
+        if name == target:
+            raise Invalid(
+                f"The column {name!r} is the target and cannot be ignored.",
+                code="features.target_ignored",
+                hint="Leave it out of ignore_columns, or choose another target.",
+            )
     return [
         _decide(column, profile.n_rows, overrides.get(column.name), ignored=column.name in ignore)
         for column in profile.columns

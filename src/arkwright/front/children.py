@@ -12,6 +12,7 @@ from arkwright.core.errors import ArkwrightError
 from arkwright.front.home import problem_file, read_problem
 from arkwright.front.supervisor import ChildSpec, Probe
 from arkwright.kit.settings import Settings
+from arkwright.serving import unix_transport
 
 SERVER = "server"
 WORKER = "worker"
@@ -60,11 +61,9 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
                 [
                     sys.executable,
                     "-m",
-                    "uvicorn",
-                    "mlflow.server.fastapi_app:app",
+                    "arkwright.adapters.tracking.mlflow_server",
                     "--uds",
                     str(settings.mlflow_socket),
-                    "--no-access-log",
                 ],
                 {**inherited, **_mlflow_environment(settings)},
                 _log(settings, MLFLOW),
@@ -100,9 +99,12 @@ async def _always() -> bool:
 
 def _answers(socket: Path, path: str, headers: dict[str, str]) -> Probe:
     async def probe() -> bool:
-        transport = httpx.AsyncHTTPTransport(uds=str(socket))
         async with httpx.AsyncClient(
-            transport=transport, base_url="http://localhost", headers=headers, timeout=_PROBE_TIMEOUT_SECONDS
+            transport=unix_transport(socket),
+            base_url="http://localhost",
+            headers=headers,
+            timeout=_PROBE_TIMEOUT_SECONDS,
+            trust_env=False,
         ) as client:
             try:
                 return (await client.get(path)).is_success

@@ -9,6 +9,7 @@ import secrets
 import signal
 import socket
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -24,10 +25,11 @@ from arkwright.front.home import RunningPlatform, hold_home, leave_problem, publ
 from arkwright.front.supervisor import Supervisor
 from arkwright.kit.logging import configure_logging, get_logger
 from arkwright.kit.settings import Settings
-from arkwright.serving import DataPlane, HttpPlanSource
+from arkwright.serving import DataPlane, HttpPlanSource, unix_transport
 
 _log = get_logger(__name__)
 _READY_SECONDS = 60.0
+_LOOK_SECONDS = 0.1
 # With the default of 5 ms, a small request can wait that long for a thread that scores a large one.
 _SWITCH_INTERVAL_SECONDS = 0.001
 
@@ -52,16 +54,15 @@ def run(settings: Settings, announce: Announce | None = None) -> None:
     configure_logging("front", settings.log_level)
     if not settings.internal_token.get_secret_value():
         settings = settings.model_copy(update={"internal_token": SecretStr(secrets.token_urlsafe(32))})
-    with hold_home(settings):
-        try:
-            with _bound(settings) as listener:
-                port = listener.getsockname()[1]
-                settings = settings.model_copy(update={"port": port})
-                with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                    runner.run(_serve(settings, listener, announce))
-        except ArkwrightError as error:
-            leave_problem(settings, "front", error)
-            raise
+    try:
+        with hold_home(settings), _bound(settings) as listener:
+            port = listener.getsockname()[1]
+            settings = settings.model_copy(update={"port": port})
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_serve(settings, listener, announce))
+    except ArkwrightError as error:
+        leave_problem(settings, "front", error)
+        raise
 
 
 class _EdgeServer(uvicorn.Server):
@@ -100,7 +101,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
         if not stopping.is_set() and not serving.done():
             await ready
             state = _state(settings)
-            link = await _login_link(settings)
+            link = await _login_link(settings, stopping)
             gc.collect()
             gc.freeze()
             with published_state(settings, state):
@@ -157,16 +158,28 @@ def _state(settings: Settings) -> RunningPlatform:
     )
 
 
-async def _login_link(settings: Settings) -> str:
-    transport = httpx.AsyncHTTPTransport(uds=str(settings.server_socket))
+async def _login_link(settings: Settings, stopping: asyncio.Event) -> str:
+    """Return the path of a one-time login link; empty if the platform is told to stop before there is one."""
+    transport = unix_transport(settings.server_socket)
     headers = {"X-Arkwright-Internal": settings.internal_token.get_secret_value()}
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", headers=headers) as client:
-        try:
-            answer = (await client.post("/internal/login-links")).raise_for_status()
-        except httpx.HTTPError as error:
-            raise Unavailable(f"The control plane gave no login link: {error}.", code="platform.login_link") from error
-    link: str = answer.json()["url_path"]
-    return link
+        deadline = time.monotonic() + _READY_SECONDS
+        while not stopping.is_set():
+            try:
+                answer = (await client.post("/internal/login-links")).raise_for_status()
+            except httpx.HTTPError as error:
+                # It may have died right after it had answered the probe: the supervisor starts it again.
+                if isinstance(error, httpx.HTTPStatusError) or time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"The control plane gave no login link: {error}.",
+                        code="platform.login_link",
+                        hint=f"Its log is {settings.home / 'logs' / 'server.log'}.",
+                    ) from error
+                await asyncio.sleep(_LOOK_SECONDS)
+            else:
+                link: str = answer.json()["url_path"]
+                return link
+    return ""
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

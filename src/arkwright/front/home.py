@@ -5,10 +5,12 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import IO
 
 from arkwright import __version__
 from arkwright.core.errors import ArkwrightError, Conflict
@@ -18,6 +20,9 @@ from arkwright.kit.settings import Settings
 from arkwright.sdk.connection import pointer_path
 
 HOME_FORMAT = 1
+STATE_NAME = "state.json"
+_LOCK_TRIES = 10
+_LOCK_PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True)
@@ -47,17 +52,45 @@ def hold_home(settings: Settings) -> Iterator[None]:
     try:
         for folder in (run, settings.home / "logs", settings.socket_dir):
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _close_to_others(folder)
         lock = (run / "front.lock").open("a+")
     except OSError as error:
         raise disk_problem(error, settings.home) from error
     with lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise _held(settings) from None
+        if not _locked(lock):
+            raise _held(settings)
         check_format(settings.home)
         problem_file(settings, "front").unlink(missing_ok=True)
+        # Left by a platform that was killed; whoever waits for this one must not take it for ours.
+        (run / STATE_NAME).unlink(missing_ok=True)
         yield
+
+
+def _locked(lock: IO[str]) -> bool:
+    """Take the lock; try for a moment, because ``is_held`` takes it too, for a few microseconds."""
+    for _ in range(_LOCK_TRIES):
+        with suppress(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        time.sleep(_LOCK_PAUSE_SECONDS)
+    return False
+
+
+def _close_to_others(folder: Path) -> None:
+    """Make a folder ours alone: MLflow's socket asks for no key, so who can reach it must be decided here.
+
+    Raises
+    ------
+    Conflict
+        If it belongs to another user, who may have put it there to listen in.
+    """
+    if folder.stat().st_uid != os.getuid():
+        raise Conflict(
+            f"{folder} belongs to another user.",
+            code="home.foreign",
+            hint="Choose another --home, or have its owner remove that folder.",
+        )
+    folder.chmod(0o700)
 
 
 def is_held(settings: Settings) -> bool:
@@ -103,7 +136,7 @@ def read_state(settings: Settings) -> RunningPlatform | None:
     if not is_held(settings):
         return None
     try:
-        return RunningPlatform(**json.loads((settings.home / "run" / "state.json").read_text(encoding="utf-8")))
+        return RunningPlatform(**json.loads((settings.home / "run" / STATE_NAME).read_text(encoding="utf-8")))
     except (FileNotFoundError, json.JSONDecodeError, TypeError):
         return None
 
@@ -112,7 +145,7 @@ def read_state(settings: Settings) -> RunningPlatform | None:
 def published_state(settings: Settings, state: RunningPlatform) -> Iterator[None]:
     """Tell others where the platform is for as long as the block runs: in the home, and in the user's pointer file."""
     text = json.dumps(asdict(state), indent=2) + "\n"
-    mine = settings.home / "run" / "state.json"
+    mine = settings.home / "run" / STATE_NAME
     pointer = pointer_path()
     write_whole(mine, text)
     pointer.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -133,8 +166,9 @@ def problem_file(settings: Settings, process: str) -> Path:
 def leave_problem(settings: Settings, process: str, error: ArkwrightError) -> None:
     """Leave the reason a process cannot start, for the one that waits for it."""
     path = problem_file(settings, process)
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(path, json.dumps(problem_document(error)))
+    with suppress(OSError):  # a disk that is full, or not ours, may be that very reason
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_whole(path, json.dumps(problem_document(error)))
 
 
 def read_problem(settings: Settings, process: str) -> ArkwrightError | None:

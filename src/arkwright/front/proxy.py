@@ -14,7 +14,7 @@ import httpx
 
 from arkwright.core.errors import PayloadTooLarge, Unavailable
 from arkwright.core.units import format_bytes
-from arkwright.serving import ClientGone, Receive, Scope, Send, header
+from arkwright.serving import ClientGone, Receive, Scope, Send, header, unix_transport
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -57,9 +57,9 @@ class UnixProxy:
 
     def __init__(self, socket: Path, name: str) -> None:
         self._name = name
-        self._transport = httpx.AsyncHTTPTransport(
-            uds=str(socket),
-            limits=httpx.Limits(
+        self._transport = unix_transport(
+            socket,
+            httpx.Limits(
                 max_connections=_MAX_CONNECTIONS,
                 max_keepalive_connections=32,
                 keepalive_expiry=_KEEP_ALIVE_SECONDS,

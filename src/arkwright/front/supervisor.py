@@ -129,11 +129,7 @@ class Supervisor:
         while not self._stopping:
             started = time.monotonic()
             child.state = "starting" if child.starts == 0 else "restarting"
-            child.process = await _spawn(child.spec)
-            child.starts += 1
-            prober = asyncio.create_task(self._announce(child))
-            code = await child.process.wait()
-            prober.cancel()
+            code = await self._live(child)
             if not child.ready.is_set() and child.starts == 1:
                 child.problem = child.spec.reason()
             child.ready.clear()
@@ -143,6 +139,21 @@ class Supervisor:
             pause = FIRST_PAUSE_SECONDS if lived > SETTLED_SECONDS else min(pause * 2, LONGEST_PAUSE_SECONDS)
             _log.warning("child ended", child=child.spec.name, code=code, restart_in_seconds=pause)
             await asyncio.sleep(pause)
+
+    async def _live(self, child: _Child) -> int | None:
+        """Start a child and wait until it ends; None if it could not be started."""
+        child.starts += 1
+        try:
+            child.process = await _spawn(child.spec)
+        except OSError as error:
+            # No memory, no process number, a full disk: all of them pass, and giving up would not.
+            _log.warning("child could not be started", child=child.spec.name, reason=error.strerror or str(error))
+            return None
+        prober = asyncio.create_task(self._announce(child))
+        try:
+            return await child.process.wait()
+        finally:
+            prober.cancel()
 
     async def _announce(self, child: _Child) -> None:
         while not await child.spec.probe():  # noqa: ASYNC110 - another process has no event to wait for

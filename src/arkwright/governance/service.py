@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 import rfc8785
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from arkwright.access import authorise, record
+from arkwright.access import authorise, canonical, record
 from arkwright.core.ids import new_id
 from arkwright.governance import repository
 from arkwright.governance.gates import Condition, GateDecision, decide_gate
@@ -34,9 +36,10 @@ class GovernanceService:
         subject_digest
             Digest of the bundle it is about.
         body
-            JSON; kept as it is and hashed in its canonical form.
+            JSON; kept, and hashed, in its canonical form: what JSON cannot hold (NaN) becomes text.
         """
         authorise(unit, "evidence.file", "bundle", subject_digest)
+        body = canonical(body)
         digest = hashlib.sha256(rfc8785.dumps(body)).hexdigest()
         for known in repository.evidence_of(unit.session, subject_digest, kind):
             if known.sha256 == digest:
@@ -83,8 +86,8 @@ class GovernanceService:
             entity_type=entity[0],
             entity_id=entity[1],
             allowed=decision.allowed,
-            conditions=[asdict(condition) for condition in decision.conditions],
-            inputs=inputs,
+            conditions=canonical([asdict(condition) for condition in decision.conditions]),
+            inputs=canonical(inputs),
             actor_id=unit.context.actor.id,
             created_at=unit.clock.now(),
         )
@@ -99,18 +102,19 @@ class GovernanceService:
         """Say that ``target`` was made from, or with, ``source``; saying it twice is saying it once."""
         if repository.edge(unit.session, source, target) is not None:
             return
-        unit.session.add(
-            LineageRow(
-                id=new_id("lineage"),
-                from_entity_type=source[0],
-                from_id=source[1],
-                to_entity_type=target[0],
-                to_id=target[1],
-                metadata_json=metadata or {},
-                created_at=unit.clock.now(),
+        # Another transaction may say the same at this moment; the savepoint keeps this one's other work.
+        with suppress(IntegrityError), unit.session.begin_nested():
+            unit.session.add(
+                LineageRow(
+                    id=new_id("lineage"),
+                    from_entity_type=source[0],
+                    from_id=source[1],
+                    to_entity_type=target[0],
+                    to_id=target[1],
+                    metadata_json=canonical(metadata or {}),
+                    created_at=unit.clock.now(),
+                )
             )
-        )
-        unit.session.flush()
 
     def graph(self, unit: UnitOfWork, entity_type: str, entity_id: str) -> list[LineageRow]:
         """Return every edge upstream and downstream of a thing, nearest first."""
@@ -118,7 +122,7 @@ class GovernanceService:
         start = (entity_type, entity_id)
         upstream = _walk(unit, start, repository.edges_to, lambda row: (row.from_entity_type, row.from_id))
         downstream = _walk(unit, start, repository.edges_from, lambda row: (row.to_entity_type, row.to_id))
-        return [*upstream, *downstream]
+        return list({row.id: row for row in (*upstream, *downstream)}.values())
 
 
 def _walk(

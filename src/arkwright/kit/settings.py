@@ -7,8 +7,10 @@ here. The ``ML_*`` names of older deployments are read as aliases.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
@@ -17,6 +19,7 @@ from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
+    SettingsError,
     TomlConfigSettingsSource,
 )
 
@@ -24,6 +27,7 @@ from arkwright.core.errors import Invalid
 
 # A unix socket's path may hold 107 bytes on Linux and 103 on macOS; the longest name we add is "/mlflow.sock".
 _LONGEST_SOCKET_DIR = 90
+_NOT_IN_A_PATH = ("?", "#", "::", "\n", "\r")
 
 
 def _also(name: str, other: str) -> AliasChoices:
@@ -81,7 +85,12 @@ class Settings(BaseSettings):
     @field_validator("home")
     @classmethod
     def _absolute(cls, home: Path) -> Path:
-        return home.expanduser().resolve()
+        if any(mark in str(home) for mark in _NOT_IN_A_PATH):
+            raise ValueError("its path may not hold '?', '#', '::' or a line break, which mean other things in a URL")
+        try:
+            return home.expanduser().resolve()
+        except RuntimeError as error:
+            raise ValueError("the home folder of its ~user is not known") from error
 
     @classmethod
     def settings_customise_sources(
@@ -138,7 +147,7 @@ class Settings(BaseSettings):
             if isinstance(value, SecretStr):
                 value = value.get_secret_value()
             if isinstance(value, list):
-                value = "[" + ",".join(f'"{item}"' for item in value) + "]"
+                value = json.dumps([str(item) for item in value])
             values[f"ARKWRIGHT_{name.upper()}"] = str(value)
         return values
 
@@ -156,8 +165,25 @@ def load_settings(**overrides: Any) -> Settings:
         If a value cannot be used; the message names the setting, never its value.
     """
     given = {name: value for name, value in overrides.items() if value is not None}
+    hint = "Correct it in the environment, in .env or in arkwright.toml; `arkwright doctor` lists all settings."
     try:
         return Settings(**given)
+    except SettingsError as error:
+        # Its message names the field and the source; its cause repeats the value.
+        name = next((each for each in Settings.model_fields if f'"{each}"' in str(error)), "")
+        raise Invalid(
+            f"The setting ARKWRIGHT_{name.upper()} cannot be read: it is a list.",
+            code="settings.invalid",
+            hint='Write it as JSON, such as ["/data","/mnt/data"].',
+        ) from None
+    except tomllib.TOMLDecodeError as error:
+        raise Invalid(f"arkwright.toml is no TOML: {error}.", code="settings.invalid", hint="Mend that line.") from None
+    except (UnicodeDecodeError, OSError) as error:
+        raise Invalid(
+            f"The settings file .env or arkwright.toml cannot be read: {type(error).__name__}.",
+            code="settings.invalid",
+            hint="Both must be readable text in UTF-8.",
+        ) from None
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "settings"
@@ -165,7 +191,7 @@ def load_settings(**overrides: Any) -> Settings:
         raise Invalid(
             f"The setting {variable} cannot be used: {first['msg']}.",
             code="settings.invalid",
-            hint="Correct it in the environment, in .env or in arkwright.toml; `arkwright doctor` lists all settings.",
+            hint=hint,
         ) from None
 
 
@@ -175,5 +201,8 @@ def _hide(value: object) -> str:
     text = str(value)
     scheme, found, rest = text.partition("://")
     if found and "@" in rest:
-        return f"{scheme}://***@{rest.rpartition('@')[2]}"
-    return text
+        rest = f"***@{rest.rpartition('@')[2]}"
+    if found and "?" in rest:
+        # A driver's options may hold a password too.
+        rest = f"{rest.partition('?')[0]}?***"
+    return f"{scheme}://{rest}" if found else text

@@ -20,7 +20,7 @@ class MonitorConfig(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    schedule: str = Field(EVERY_SIX_HOURS, description="Five cron fields, UTC.")
+    schedule: str = Field(EVERY_SIX_HOURS, max_length=200, description="Five cron fields, UTC.")
     max_rows: int = Field(MAX_WINDOW_ROWS, ge=1, le=MAX_WINDOW_ROWS)
     window_hours: float = Field(LOG_RETENTION_HOURS, gt=0, le=LOG_RETENTION_HOURS)
 

@@ -6,11 +6,12 @@ key, which changes nothing; two shippers at once do the same.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from arkwright.contracts import SegmentName
+from arkwright.contracts import SEAL_REQUEST, SegmentName
 from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.telemetry import counter
@@ -27,6 +28,9 @@ _log = get_logger(__name__)
 _ROWS = counter("arkwright_prediction_rows_shipped_total", "Logged predictions taken over.", ("outcome",))
 
 _SEALED = "*.jsonl"
+_OPEN = "*.open"
+_SEAL_PATIENCE_SECONDS = 3.0
+_SEAL_LOOK_SECONDS = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +80,18 @@ class SegmentShipper:
         return total
 
     def collect(self, workspace_id: str, deployment_id: str) -> None:
-        """Bring one deployment's sealed segments into the object store."""
+        """Bring everything a deployment has logged so far into the object store.
+
+        A data plane that still writes a segment is asked to seal it; one that does not answer is not waited for long.
+        """
+        folder = self._folder / workspace_id / deployment_id
+        if any(folder.glob(_OPEN)):
+            request = folder / SEAL_REQUEST
+            request.touch()
+            deadline = time.monotonic() + _SEAL_PATIENCE_SECONDS
+            while request.exists() and time.monotonic() < deadline:
+                time.sleep(_SEAL_LOOK_SECONDS)
+            request.unlink(missing_ok=True)
         self.ship(workspace_id, deployment_id)
 
     def expire(self, workspace_id: str, today: date) -> int:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arkwright.registry.bundle_store import BundleStore
+    from arkwright.registry.names import check_model_name
     from arkwright.registry.promotion import AliasProjection
     from arkwright.registry.semver import SemanticVersion, next_version
     from arkwright.registry.service import RegistryService
@@ -22,6 +23,7 @@ _HOMES = {
     "RegistryService": "service",
     "SemanticVersion": "semver",
     "Stage": "stages",
+    "check_model_name": "names",
     "check_transition": "stages",
     "next_version": "semver",
     "parse_stage": "stages",
@@ -33,6 +35,7 @@ __all__ = [
     "RegistryService",
     "SemanticVersion",
     "Stage",
+    "check_model_name",
     "check_transition",
     "next_version",
     "parse_stage",

@@ -49,7 +49,11 @@ class BundleStore:
         objects = self._objects.for_workspace(workspace_id)
         prefix = bundle_prefix(digest)
         if not objects.exists(f"{prefix}/manifest.json"):
-            raise NotFound(f"There is no bundle {digest} in this workspace.", code="bundle.not_found")
+            raise NotFound(
+                f"There is no bundle {digest} in this workspace.",
+                code="bundle.not_found",
+                hint="A training stores one: its job's result names the digest.",
+            )
         local = objects.local_path(prefix)
         if local is not None:
             yield local

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from arkwright.registry.names import MAX_NAME, MODEL_NAME
+
+# What MLflow takes as a tag of a model version.
+TagName = Annotated[str, Field(min_length=1, max_length=250, pattern=r"^[A-Za-z0-9_][A-Za-z0-9_. :-]*$")]
+TagValue = Annotated[str, Field(max_length=5000, pattern=r"^[^\x00]*$")]
 
 
 class CreateModel(BaseModel):
@@ -15,21 +21,22 @@ class CreateModel(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"name": "telco-churn", "description": "Who will leave"}]}
     )
 
-    name: str = Field(min_length=1, max_length=120, pattern=r"^[A-Za-z0-9][A-Za-z0-9._ -]*$")
+    name: str = Field(min_length=1, max_length=MAX_NAME, pattern=MODEL_NAME)
     description: str = Field("", max_length=2000)
-    project_id: str = ""
+    project_id: str = Field("", max_length=40)
 
 
 class CreateVersion(BaseModel):
     """Make a stored bundle the next version of a model."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"examples": [{"bundle_digest": "sha256:" + "9f86d081" * 8, "description": ""}]}
+        extra="forbid",
+        json_schema_extra={"examples": [{"bundle_digest": "sha256:" + "9f86d081" * 8, "description": ""}]},
     )
 
     bundle_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
     description: str = Field("", max_length=2000)
-    tags: dict[str, str] = {}
+    tags: dict[TagName, TagValue] = Field({}, max_length=100)
 
 
 class PromoteVersion(BaseModel):
@@ -39,7 +46,7 @@ class PromoteVersion(BaseModel):
         extra="forbid", json_schema_extra={"examples": [{"stage": "production", "comment": "better recall"}]}
     )
 
-    stage: str = "production"
+    stage: str = Field("production", max_length=40)
     comment: str = Field("", max_length=1000)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 
 from sqlalchemy import select
@@ -29,7 +30,7 @@ def version_by_id(session: Session, version_id: str) -> ModelVersionRow | None:
 def version(session: Session, model_id: str, address: str) -> ModelVersionRow | None:
     """Return a version by number, semantic version or id."""
     query = select(ModelVersionRow).where(ModelVersionRow.model_id == model_id)
-    if address.isdigit():
+    if re.fullmatch(r"[0-9]{1,9}", address):
         return session.scalar(query.where(ModelVersionRow.number == int(address)))
     return session.scalar(
         query.where((ModelVersionRow.semver == address.removeprefix("v")) | (ModelVersionRow.id == address))

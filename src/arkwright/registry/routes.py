@@ -9,7 +9,18 @@ from fastapi import APIRouter, Query, Request
 
 from arkwright.core.errors import Invalid
 from arkwright.kit.db import Database, UnitOfWork
-from arkwright.kit.http import Caller, Limit, Page, PageCursor, Read, Write, page_of, read_cursor, service
+from arkwright.kit.http import (
+    Caller,
+    Limit,
+    Page,
+    PageCursor,
+    Read,
+    Write,
+    page_of,
+    read_cursor,
+    read_number_cursor,
+    service,
+)
 from arkwright.registry import repository
 from arkwright.registry.payloads import (
     CreateModel,
@@ -85,11 +96,9 @@ def list_model_versions(
     registry: RegistryService = service(RegistryService),
 ) -> Page[ModelVersion]:
     """Return a model's versions, newest first."""
-    after = read_cursor(cursor)
-    if after and not after.isdigit():
-        raise Invalid("The cursor is not one of ours.", code="cursor.invalid")
+    before = read_number_cursor(cursor)
     name = registry.get(unit, model).name
-    rows = registry.versions(unit, model, limit=limit + 1, before=int(after) if after else None)
+    rows = registry.versions(unit, model, limit=limit + 1, before=before)
     return page_of(rows, limit, lambda row: str(row.number), lambda row: _version(name, row))
 
 

@@ -11,8 +11,7 @@ import msgspec
 from arkwright.access import authorise, record
 from arkwright.bundles import LoadedBundle
 from arkwright.contracts import Signature
-from arkwright.core.context import DEFAULT_PROJECT_ID
-from arkwright.core.errors import ArkwrightError, Conflict, Invalid
+from arkwright.core.errors import ArkwrightError, Conflict
 from arkwright.core.events import MODEL_PROMOTED, MODEL_STAGE_CHANGED, MODEL_VERSION_REGISTERED
 from arkwright.core.ids import new_id
 from arkwright.governance import GovernanceService
@@ -20,9 +19,11 @@ from arkwright.kit.db import UnitOfWork, Units
 from arkwright.registry import gate, repository
 from arkwright.registry.bundle_store import BundleStore
 from arkwright.registry.errors import model_not_found, version_not_found
+from arkwright.registry.names import check_model_name
 from arkwright.registry.semver import SemanticVersion, next_version
 from arkwright.registry.stages import Stage, check_transition
 from arkwright.registry.tables import ModelRow, ModelVersionRow, StageChangeRow
+from arkwright.tenancy import require_project
 from arkwright.tracking.ports import ModelPublication, PublishedVersion, TrackingStore
 
 EVALUATION = "evaluation"
@@ -47,10 +48,11 @@ class RegistryService:
         ------
         Conflict
             If the name is taken.
+        Invalid
+            If the name cannot be a model's.
         """
         authorise(unit, "model.create", "model", name)
-        if name == "generate":
-            raise Invalid("The name 'generate' is reserved.", code="model.reserved", hint="Choose another name.")
+        check_model_name(name)
         if repository.model(unit.session, name) is not None:
             raise Conflict(
                 f"There is a model {name!r} already.",
@@ -60,7 +62,7 @@ class RegistryService:
         now = unit.clock.now()
         row = ModelRow(
             id=new_id("model"),
-            project_id=project_id or DEFAULT_PROJECT_ID,
+            project_id=require_project(unit, project_id),
             experiment_id=experiment_id or None,
             name=name,
             description=description,
@@ -121,12 +123,12 @@ class RegistryService:
                 return known
             evidence = self._governance.evidence(unit, bundle_digest, EVALUATION)
             workspace_id = unit.context.workspace_id
-            name = row.name
+            model_id, name = row.id, row.name
         bundle = self.bundles.load(workspace_id, bundle_digest)
         conditions = gate.registration_conditions(bundle.manifest, bundle.signature, gate.newest(evidence))
         with units.write() as unit:
             inputs = {"bundle_digest": bundle_digest, "lineage": dict(bundle.manifest.lineage)}
-            decision = self._governance.decide(unit, gate.REGISTRATION_GATE, ("model", model), conditions, inputs)
+            decision = self._governance.decide(unit, gate.REGISTRATION_GATE, ("model", model_id), conditions, inputs)
         decision.enforce(f"Registering {bundle_digest} as a version of {name!r}")
         with units.read() as unit:
             semver = self._next_semver(unit, self.get(unit, model), bundle)
@@ -214,14 +216,22 @@ class RegistryService:
         Raises
         ------
         Conflict
-            If there is no earlier one.
+            If there is no earlier one, or another version went into production in the meantime.
         """
         with units.read() as unit:
             authorise(unit, "model.roll_back", "model", model)
             row = self.get(unit, model)
             previous = self._previous_production(unit, row)
+            present_id = row.production_version_id
         self._pass_gate(units, previous, "rollback", f"Rolling {row.name!r} back to version {previous.semver}")
         with units.write() as unit:
+            model_now = repository.model(unit.session, row.id, lock=True)
+            if model_now is None or model_now.production_version_id != present_id:
+                raise Conflict(
+                    f"Another version of {row.name!r} went into production in the meantime.",
+                    code="rollback.overtaken",
+                    hint="Look at what is in production now, and roll back again if it is still wanted.",
+                )
             return self._move(unit, row.id, previous.id, Stage.PRODUCTION, "rollback", comment)
 
     def _pass_gate(self, units: Units, version: ModelVersionRow, kind: str, what: str) -> None:

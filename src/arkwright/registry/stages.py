@@ -73,7 +73,11 @@ def check_transition(current: Stage, wanted: Stage) -> None:
     if wanted in _ALLOWED[current]:
         return
     if wanted is current:
-        raise Conflict(f"The version is already in stage {current}.", code="stage.unchanged")
+        raise Conflict(
+            f"The version is already in stage {current}.",
+            code="stage.unchanged",
+            hint="There is nothing to do; choose another stage or another version.",
+        )
     onward = ", ".join(sorted(_ALLOWED[current])) or "nothing"
     raise Conflict(
         f"A version in stage {current} cannot go to {wanted}.",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, String, UniqueConstraint
+from sqlalchemy import BigInteger, ForeignKeyConstraint, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from arkwright.kit.db import Json, Scoped, Table, UtcDateTime
@@ -48,7 +48,7 @@ class ModelVersionRow(Scoped, Table):
     description: Mapped[str] = mapped_column(String(2000), default="")
     bundle_digest: Mapped[str] = mapped_column(String(80))
     bundle_uri: Mapped[str] = mapped_column(String(1000))
-    size_bytes: Mapped[int]
+    size_bytes: Mapped[int] = mapped_column(BigInteger)
     task: Mapped[str] = mapped_column(String(20))
     learner: Mapped[str] = mapped_column(String(60))
     signature: Mapped[dict[str, Any]] = mapped_column(Json)

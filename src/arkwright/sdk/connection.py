@@ -48,16 +48,17 @@ def find_connection(
     base_url, token
         Given by the caller; they win.
     home
-        The data folder of a platform on this machine.
+        The data folder of a platform on this machine; then the environment is not looked at.
 
     Raises
     ------
     Invalid
         If the address is no http(s) URL or the key cannot be sent in a header.
     """
+    # A home that was named has its own key; the environment's belongs to the environment's platform.
+    key = token or (None if home else os.environ.get(KEY_VARIABLE)) or None
     url = base_url or (None if home else os.environ.get(URL_VARIABLE))
     home = home or (None if url else os.environ.get(HOME_VARIABLE))
-    key = token or os.environ.get(KEY_VARIABLE) or None
     local = local_platform(Path(home)) if home else read_pointer()
     if url is None:
         url = local.url if local else DEFAULT_URL

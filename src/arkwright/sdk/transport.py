@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from arkwright.core.errors import AdapterError, ArkwrightError, Unavailable
+from arkwright.core.errors import AdapterError, ArkwrightError, Conflict, Unavailable
 from arkwright.core.problems import error_from_document
 from arkwright.sdk.connection import URL_VARIABLE, Connection
 
@@ -141,6 +141,12 @@ class Transport:
     def _send(
         self, method: str, path: str, *, again: bool = True, headers: Mapping[str, str] | None = None, **request: Any
     ) -> httpx.Response:
+        if self._http.is_closed:
+            raise Conflict(
+                "This client is closed.",
+                code="sdk.closed",
+                hint="Use it, and what it returned, inside its with block, or make another one.",
+            )
         for attempt in range(1, MAX_TRIES + 1):
             _rewind(request.get("content"))
             try:

@@ -9,6 +9,7 @@ import uvicorn
 from arkwright.core.errors import ArkwrightError
 from arkwright.core.problems import problem_document
 from arkwright.kit.logging import configure_logging
+from arkwright.kit.scratch import scratch_folder
 from arkwright.kit.settings import Settings, load_settings
 from arkwright.server.app import create_app
 from arkwright.server.composition import build_platform
@@ -18,6 +19,11 @@ def main() -> None:
     """Serve until told to stop."""
     settings = load_settings()
     configure_logging("server", settings.log_level)
+    with scratch_folder("server"):
+        _serve(settings)
+
+
+def _serve(settings: Settings) -> None:
     try:
         platform = build_platform(settings)
         platform.database.migrate()

@@ -29,6 +29,7 @@ from arkwright.server.composition import Platform
 from arkwright.server.internal import router as internal_router
 from arkwright.server.landing import router as landing_router
 from arkwright.server.prediction_api import describe_prediction
+from arkwright.server.request_bodies import RequestGuard
 from arkwright.tenancy.routes import router as tenancy_router
 
 _log = get_logger(__name__)
@@ -78,6 +79,7 @@ def create_app(platform: Platform) -> FastAPI:
     app.state.authenticate = _authenticator(platform)
     install_problem_handlers(app)
     app.add_middleware(IdempotencyMiddleware)
+    app.add_middleware(RequestGuard)
     app.add_middleware(RequestMiddleware)
     for router in _ROUTERS:
         app.include_router(router)

@@ -19,6 +19,7 @@ from arkwright.deployments.jobs import BatchJob
 from arkwright.evaluation import EvaluationService
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import Database
+from arkwright.kit.http import forget_in_flight
 from arkwright.kit.jobs import Job, JobQueue, JobService, Lane
 from arkwright.kit.jobs.ports import Queue
 from arkwright.kit.logging import get_logger
@@ -105,6 +106,10 @@ class Platform:
         """Migrate, create what the first start needs, publish the plan, and begin to deliver events."""
         self.database.migrate()
         bootstrap(self.database, self.settings.home / "credentials" / "admin.key")
+        if self.database.dialect == "sqlite":
+            # A file has one control plane: what another one was at when it died, nobody is at.
+            for workspace_id in self.workspace_ids():
+                forget_in_flight(self.database, workspace_id)
         self.publisher.publish()
         self.outbox.start()
         if isinstance(self.queue, JobQueue):

@@ -58,7 +58,11 @@ async def acknowledge_plan(request: Request, publisher: PlanPublisher = service(
     try:
         acknowledgement = msgspec.json.decode(await request.body(), type=PlanAcknowledgement)
     except msgspec.DecodeError as error:
-        raise Invalid(f"The acknowledgement cannot be read: {error}.", code="plan.ack") from error
+        raise Invalid(
+            f"The acknowledgement cannot be read: {error}.",
+            code="plan.ack",
+            hint="The data plane and the control plane must be of the same version.",
+        ) from error
     publisher.acknowledge(acknowledgement)
 
 

@@ -9,17 +9,25 @@ from typing import Any
 
 from arkwright.kit.jobs import JobRunner
 from arkwright.kit.logging import configure_logging, get_logger
-from arkwright.kit.settings import load_settings
+from arkwright.kit.scratch import scratch_folder
+from arkwright.kit.settings import Settings, load_settings
 from arkwright.server.composition import Platform, build_platform
 
 _log = get_logger(__name__)
 _TICK_SECONDS = 20.0
+# A write that a crash cut short; one that is under way touches its file every few seconds.
+_ABANDONED_SECONDS = 3600.0
 
 
 def main() -> None:
     """Take and run jobs until told to stop."""
     settings = load_settings()
     configure_logging("worker", settings.log_level)
+    with scratch_folder("worker"):
+        _work(settings)
+
+
+def _work(settings: Settings) -> None:
     platform = build_platform(settings)
     stop = threading.Event()
 
@@ -45,6 +53,7 @@ def _tick(platform: Platform) -> None:
         platform.shipper.ship()
         for workspace_id in platform.workspace_ids():
             platform.shipper.expire(workspace_id, platform.database.clock.now().date())
+            platform.objects.for_workspace(workspace_id).sweep(_ABANDONED_SECONDS)
         platform.monitor_clock().tick()
     except Exception:  # noqa: BLE001
         # The edge of this loop: what fails now is tried again at the next tick.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from arkwright.serving.plan import PlanHolder
     from arkwright.serving.plane import DataPlane
     from arkwright.serving.ports import FetchedPlan, PlanSource
-    from arkwright.serving.source import HttpPlanSource
+    from arkwright.serving.source import HttpPlanSource, unix_transport
     from arkwright.serving.state import ServingState
     from arkwright.serving.store import BundleStore
 
@@ -58,6 +58,7 @@ _PLACES = {
     "respond": "asgi",
     "respond_json": "asgi",
     "respond_problem": "asgi",
+    "unix_transport": "source",
 }
 
 __all__ = [
@@ -84,6 +85,7 @@ __all__ = [
     "respond",
     "respond_json",
     "respond_problem",
+    "unix_transport",
 ]
 
 

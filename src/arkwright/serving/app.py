@@ -107,7 +107,12 @@ class InferenceApp:
             status = 500
             log.exception("prediction failed", request_id=request_id, path=scope["path"], reason=str(error))
             await respond_problem(
-                send, ArkwrightError("The prediction failed; the server's log has the reason."), request_id
+                send,
+                ArkwrightError(
+                    "The prediction failed; it is a defect, not your mistake.",
+                    hint="The data plane's log has the reason under this request id.",
+                ),
+                request_id,
             )
         metrics.REQUESTS.labels(labels[0], labels[1], str(status)).inc()
         if status == 200:
@@ -122,6 +127,7 @@ class InferenceApp:
                 "This data plane has no plan yet: it has just started and the control plane has not answered.",
                 code="plan.missing",
                 retry_after_seconds=1,
+                hint="Try again in a second; if it lasts, GET /health/ready and the server's log say why.",
             )
         principal = await self._authenticator.authenticate(scope)
         live = await self._endpoint(deployment_id, principal)
@@ -238,7 +244,10 @@ def _deployment_of(scope: Scope) -> str:
             hint="Predictions are POST /v1/inference/{deployment_id}:predict.",
         )
     if scope["method"] != "POST":
-        raise MethodNotAllowed(f"{scope['method']} is not allowed at {path!r}; predictions are made with POST.")
+        raise MethodNotAllowed(
+            f"{scope['method']} is not allowed at {path!r}.",
+            hint='Predictions are made with POST and a body of {"instances": [{...}]}.',
+        )
     return path[len(PREFIX) : -len(_SUFFIX)]
 
 

@@ -58,7 +58,11 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
         try:
             size_bytes = int(announced)
         except ValueError:
-            raise Invalid("The Content-Length header is not a number.", code="http.content_length") from None
+            raise Invalid(
+                "The Content-Length header is not a number.",
+                code="http.content_length",
+                hint="Leave it to the HTTP client.",
+            ) from None
         if size_bytes > limit_bytes:
             raise _too_large(limit_bytes)
     chunks: list[bytes] = []

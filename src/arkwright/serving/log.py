@@ -4,7 +4,8 @@ Requests put what they scored into a bounded queue and go on; one thread encodes
 or the disk is, rows are counted in ``arkwright_prediction_log_dropped_total`` and let go.
 
 - Rows reach the operating system within ``FLUSH_SECONDS``: that is what a ``kill -9`` can cost.
-- A segment is sealed after ``SEAL_SECONDS``, at ``SEAL_BYTES``, when nothing came for ``IDLE_SECONDS``, and at the end.
+- A segment is sealed after ``SEAL_SECONDS``, at ``SEAL_BYTES``, when nothing came for ``IDLE_SECONDS``, when somebody
+  asks for it (:data:`~arkwright.contracts.SEAL_REQUEST`), and at the end.
 - An open segment is locked by its writer. At start, open segments that nobody locks belonged to a process that died:
   a torn last line is cut off and they are sealed.
 """
@@ -24,7 +25,7 @@ from typing import Any
 
 import msgspec
 
-from arkwright.contracts import Endpoint, PredictionRecord, SegmentName
+from arkwright.contracts import SEAL_REQUEST, Endpoint, PredictionRecord, SegmentName
 from arkwright.kit.logging import get_logger
 from arkwright.serving import metrics
 from arkwright.serving.state import LiveArm
@@ -217,8 +218,16 @@ class PredictionLog:
     def _seal_due(self) -> None:
         now = time.monotonic()
         for key, segment in list(self._segments.items()):
-            if now - segment.opened_at >= self._seal_seconds or now - segment.written_at >= self._idle_seconds:
+            request = segment.path.parent / SEAL_REQUEST
+            wanted = request.exists()
+            if (
+                wanted
+                or now - segment.opened_at >= self._seal_seconds
+                or now - segment.written_at >= self._idle_seconds
+            ):
                 self._seal(key)
+            if wanted:
+                request.unlink(missing_ok=True)
 
     def _seal(self, key: tuple[str, str]) -> None:
         segment = self._segments.pop(key)

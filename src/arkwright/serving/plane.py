@@ -75,7 +75,11 @@ class DataPlane:
         elif scope["path"] == "/metrics":
             await respond(send, HTTPStatus.OK, exposition(), METRICS_TYPE)
         else:
-            problem = NotFound(f"There is nothing at {scope['path']!r} on a data plane.", code="http.not_found")
+            problem = NotFound(
+                f"There is nothing at {scope['path']!r} on a data plane.",
+                code="http.not_found",
+                hint="Predictions are POST /v1/inference/{deployment_id}:predict.",
+            )
             await respond_problem(send, problem, request_id_of(scope))
 
     def health(self) -> dict[str, object]:

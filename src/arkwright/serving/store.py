@@ -98,7 +98,11 @@ class BundleStore:
 def _hex(digest: str) -> str:
     found = _DIGEST.fullmatch(digest)
     if found is None:
-        raise Invalid(f"{digest!r} is not a bundle digest (sha256: and 64 hex digits).", code="bundle.digest")
+        raise Invalid(
+            f"{digest!r} is not a bundle digest.",
+            code="bundle.digest",
+            hint="One is 'sha256:' and 64 hexadecimal digits.",
+        )
     return found[1]
 
 

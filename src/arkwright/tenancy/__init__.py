@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arkwright.tenancy.first_start import bootstrap
+    from arkwright.tenancy.projects import require_project
     from arkwright.tenancy.secrets import hash_secret, new_secret
     from arkwright.tenancy.service import TenancyService
 
@@ -18,9 +19,10 @@ _HOMES = {
     "bootstrap": "first_start",
     "hash_secret": "secrets",
     "new_secret": "secrets",
+    "require_project": "projects",
 }
 
-__all__ = ["TenancyService", "bootstrap", "hash_secret", "new_secret"]
+__all__ = ["TenancyService", "bootstrap", "hash_secret", "new_secret", "require_project"]
 
 
 def __getattr__(name: str) -> Any:

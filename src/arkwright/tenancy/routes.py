@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from arkwright.core.errors import Invalid
@@ -28,8 +28,11 @@ def whoami(context: Caller) -> WhoAmI:
 
 
 @router.post("/v1/api-keys", status_code=201)
-def create_api_key(unit: Write, body: CreateApiKey, tenancy: TenancyService = service(TenancyService)) -> CreatedApiKey:
+def create_api_key(
+    unit: Write, response: Response, body: CreateApiKey, tenancy: TenancyService = service(TenancyService)
+) -> CreatedApiKey:
     """Create an API key; its secret is in this answer and nowhere else."""
+    response.headers["Cache-Control"] = "no-store"
     if body.expires_at is not None and body.expires_at.tzinfo is None:
         raise Invalid("expires_at has no timezone.", code="api_key.expiry", hint="Write it as 2027-01-01T00:00:00Z.")
     created = tenancy.create_key(unit, body.name, body.expires_at)
@@ -58,8 +61,9 @@ def list_projects(
 
 
 @router.post("/v1/auth/login-links", status_code=201)
-def create_login_link(unit: Write, tenancy: TenancyService = service(TenancyService)) -> LoginLink:
+def create_login_link(unit: Write, response: Response, tenancy: TenancyService = service(TenancyService)) -> LoginLink:
     """Create a one-time link that signs a browser in."""
+    response.headers["Cache-Control"] = "no-store"
     return LoginLink(url_path=f"/login?token={tenancy.create_login_link(unit)}")
 
 
@@ -69,7 +73,7 @@ def login(request: Request, token: str, tenancy: TenancyService = service(Tenanc
     database: Database = request.app.state.database
     with database.write_global() as unit:
         secret, _row = tenancy.sign_in(unit, token)
-    answer = RedirectResponse("/ui", status_code=303)
+    answer = RedirectResponse("/ui", status_code=303, headers={"Cache-Control": "no-store"})
     answer.set_cookie(
         SESSION_COOKIE,
         secret,

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from arkwright.access import authorise, record
 from arkwright.contracts import Credential
 from arkwright.core.context import Actor, Context
-from arkwright.core.errors import NotAuthenticated, NotFound
+from arkwright.core.errors import Invalid, NotAuthenticated, NotFound
 from arkwright.core.events import CREDENTIALS_CHANGED
 from arkwright.core.ids import new_id
 from arkwright.kit.db import UnitOfWork
@@ -55,6 +55,12 @@ class TenancyService:
     def create_key(self, unit: UnitOfWork, name: str, expires_at: datetime | None = None) -> NewKey:
         """Create an API key that acts with the creator's role."""
         authorise(unit, "api_key.create", "api_key")
+        if not _alive(expires_at, unit.clock.now()):
+            raise Invalid(
+                f"expires_at is {expires_at}, which has passed: nobody could use the key.",
+                code="api_key.expiry",
+                hint="Give a later time, or leave it out for a key that does not expire.",
+            )
         secret = new_secret(KEY_PREFIX)
         row = ApiKeyRow(
             id=new_id("api_key"),
@@ -81,7 +87,11 @@ class TenancyService:
         authorise(unit, "api_key.revoke", "api_key", key_id)
         row = unit.session.get(ApiKeyRow, key_id)
         if row is None or row.workspace_id != unit.context.workspace_id:
-            raise NotFound(f"There is no API key {key_id} in this workspace.", code="api_key.not_found")
+            raise NotFound(
+                f"There is no API key {key_id} in this workspace.",
+                code="api_key.not_found",
+                hint="GET /v1/api-keys lists them.",
+            )
         if row.revoked_at is None:
             row.revoked_at = unit.clock.now()
             record(unit, "api_key.revoke", "api_key", row.id)
@@ -97,7 +107,7 @@ class TenancyService:
                 secret_sha256=hash_secret(token),
                 workspace_id=unit.context.workspace_id,
                 user_id=self._user_of(unit),
-                role="admin",
+                role=unit.context.actor.role,
                 expires_at=unit.clock.now() + LINK_LIFETIME,
             )
         )

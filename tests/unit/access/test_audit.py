@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 from dataclasses import replace
 
 import pytest
+import rfc8785
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, update
 
-from arkwright.access import AuditTrail, ChainEntry, authorise, record, verify_chain
+from arkwright.access import AuditTrail, ChainEntry, authorise, canonical, record, verify_chain
 from arkwright.access.chain import GENESIS, entry_hash
 from arkwright.access.tables import AuditRow
 from arkwright.core.context import Actor, Context
@@ -85,3 +88,45 @@ def test_a_stranger_may_do_nothing(database: Database, context: Context) -> None
     stranger = context.acting_as(Actor("user_x", "user", role="guest"))
     with pytest.raises(NotPermitted, match="user_x may not model.promote"), database.read(stranger) as unit:
         authorise(unit, "model.promote", "model", "m")
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters(codec=None)) | st.binary(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text() | st.integers(), inner) | st.tuples(inner, inner),
+    max_leaves=10,
+)
+
+
+@given(JSON)
+def test_everything_has_a_canonical_form_that_survives_being_stored(value: object) -> None:
+    form = canonical(value)
+    assert rfc8785.dumps(json.loads(json.dumps(form))) == rfc8785.dumps(form)
+
+
+@pytest.mark.parametrize(
+    "value", [math.nan, math.inf, 2**80, "half \ud800 a character", "nul \0", {1: {2}}, "ﬁ é e\u0301"]
+)
+def test_nothing_somebody_writes_breaks_the_chain(database: Database, context: Context, value: object) -> None:
+    odd = replace(context, request_id="r" * 300)
+    with database.write(odd) as unit:
+        record(unit, "thing.change", "thing", str(value) * 50, {"comment": value})
+    audited(database, context, 1)
+    with database.read(context) as unit:
+        verdict = AuditTrail().verify(unit)
+    assert (verdict.intact, verdict.n_entries) == (True, 2)
+
+
+def test_two_entries_in_one_commit_are_two_links(database: Database, context: Context) -> None:
+    with database.write(context) as unit:
+        AuditTrail().verify(unit)
+        assert [record(unit, "a.b", "thing", "1").seq, record(unit, "a.b", "thing", "2").seq] == [1, 2]
+    with database.read(context) as unit:
+        assert AuditTrail().verify(unit).intact
+
+
+def test_nothing_of_an_entry_is_left_when_its_commit_fails(database: Database, context: Context) -> None:
+    with pytest.raises(ZeroDivisionError), database.write(context) as unit:
+        record(unit, "a.b", "thing", "1")
+        raise ZeroDivisionError
+    with database.read(context) as unit:
+        assert AuditTrail().verify(unit).n_entries == 0

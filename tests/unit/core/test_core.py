@@ -66,3 +66,8 @@ def test_sizes_are_rounded_for_people() -> None:
     assert [format_bytes(n) for n in (0, 999, 1000, 2_500_000_000, 3 * 10**12)] == [
         "0 B", "999 B", "1.0 kB", "2.5 GB", "3.0 TB",
     ]  # fmt: skip
+
+
+def test_ids_made_one_after_the_other_sort_in_that_order() -> None:
+    made = [new_id("stage_change") for _ in range(5000)]
+    assert made == sorted(set(made))

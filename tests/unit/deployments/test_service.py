@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -82,9 +83,7 @@ def test_a_model_without_production_cannot_be_followed(shelf: Shelf, deployments
         deployments.create(shelf.units, DeploymentRequest(model="churn"))
 
 
-@pytest.mark.parametrize(
-    "subject", [DeploymentRequest(), DeploymentRequest(model="churn", model_version_id="mv_1")]
-)
+@pytest.mark.parametrize("subject", [DeploymentRequest(), DeploymentRequest(model="churn", model_version_id="mv_1")])
 def test_exactly_one_subject_is_needed(
     shelf: Shelf, deployments: DeploymentService, subject: DeploymentRequest
 ) -> None:
@@ -120,9 +119,7 @@ def test_an_endpoint_is_ready_when_the_data_plane_says_so(
         (EndpointStatus(state="failed", detail="model.txt was altered"), "failed"),
         (EndpointStatus(state="ready", digests=(version.bundle_digest,)), "ready"),
     ):
-        publisher.acknowledge(
-            PlanAcknowledgement(replica="edge", generation=generation, endpoints={row.id: status})
-        )
+        publisher.acknowledge(PlanAcknowledgement(replica="edge", generation=generation, endpoints={row.id: status}))
         assert state() == expected
 
 
@@ -151,3 +148,73 @@ def test_creating_one_is_an_event(shelf: Shelf, deployments: DeploymentService) 
 def test_an_unknown_deployment_is_not_found(shelf: Shelf, deployments: DeploymentService) -> None:
     with pytest.raises(NotFound), shelf.units.read() as unit:
         deployments.get(unit, "dep_none")
+
+
+def arms(publisher: PlanPublisher, deployment_id: str) -> list[tuple[str, str, float]]:
+    publisher.publish()
+    return [
+        (arm.name, arm.bundle_digest, arm.traffic_percent) for arm in publisher.current().endpoints[deployment_id].arms
+    ]
+
+
+@pytest.mark.parametrize("stage", [Stage.ARCHIVED, Stage.STAGED])
+def test_a_canary_that_was_taken_back_gets_no_more_requests(
+    shelf: Shelf, deployments: DeploymentService, publisher: PlanPublisher, stage: Stage
+) -> None:
+    stable, canary = shelf.register(shelf.stored()), shelf.register(shelf.stored(weight=-0.06))
+    shelf.promote(stable)
+    shelf.promote(canary, Stage.CANARY)
+    wanted = DeploymentRequest(model="churn", canary_version_id=canary.id, canary_percent=10.0)
+    row = deployments.create(shelf.units, wanted)
+    assert len(arms(publisher, row.id)) == 2
+    shelf.promote(canary, stage)
+    assert arms(publisher, row.id) == [("stable", stable.bundle_digest, 100.0)]
+
+
+def test_a_canary_that_went_into_production_is_the_one_arm(
+    shelf: Shelf, deployments: DeploymentService, publisher: PlanPublisher
+) -> None:
+    stable, canary = shelf.register(shelf.stored()), shelf.register(shelf.stored(weight=-0.06))
+    shelf.promote(stable)
+    shelf.promote(canary, Stage.CANARY)
+    wanted = DeploymentRequest(model="churn", canary_version_id=canary.id, canary_percent=10.0)
+    row = deployments.create(shelf.units, wanted)
+    shelf.promote(canary)
+    assert arms(publisher, row.id) == [("stable", canary.bundle_digest, 100.0)]
+
+
+def test_a_pinned_version_answers_also_after_it_was_superseded(
+    shelf: Shelf, deployments: DeploymentService, publisher: PlanPublisher
+) -> None:
+    old, new = shelf.register(shelf.stored()), shelf.register(shelf.stored(weight=-0.06))
+    shelf.promote(old)
+    row = deployments.create(shelf.units, DeploymentRequest(model_version_id=old.id))
+    shelf.promote(new)
+    assert shelf.stage_of(old) == "archived"
+    assert arms(publisher, row.id) == [("stable", old.bundle_digest, 100.0)]
+
+
+def test_a_version_is_no_canary_of_itself(shelf: Shelf, deployments: DeploymentService) -> None:
+    version = shelf.promote(shelf.register(shelf.stored()))
+    with pytest.raises(Invalid, match="answers already"):
+        deployments.create(
+            shelf.units, DeploymentRequest(model="churn", canary_version_id=version.id, canary_percent=5.0)
+        )
+
+
+def test_a_name_that_looks_like_an_id_is_refused(shelf: Shelf, deployments: DeploymentService) -> None:
+    shelf.promote(shelf.register(shelf.stored()))
+    taken = deployments.create(shelf.units, DeploymentRequest(model="churn"))
+    with pytest.raises(Invalid, match="looks like the id"):
+        deployments.create(shelf.units, DeploymentRequest(model="churn", name=taken.id))
+
+
+def test_publishing_from_many_threads_gives_each_change_one_generation(
+    shelf: Shelf, deployments: DeploymentService, publisher: PlanPublisher
+) -> None:
+    shelf.promote(shelf.register(shelf.stored()))
+    before = publisher.publish()
+    deployments.create(shelf.units, DeploymentRequest(model="churn"))
+    with ThreadPoolExecutor(4) as pool:
+        generations = set(pool.map(lambda _: publisher.publish(), range(8)))
+    assert generations == {before + 1}

@@ -24,6 +24,7 @@ from arkwright.serving import DataPlane, HttpPlanSource
 __all__ = ["platform", "pytest_pyfunc_call"]
 
 ROOT = Path(__file__).parents[3]
+STAND_IN = "tests.unit.front.stand_in:app"
 
 
 @contextmanager
@@ -56,15 +57,33 @@ def wait_for_socket(socket: Path, path: str, seconds: float = 20.0) -> None:
     raise AssertionError(f"nothing answers on {socket}")
 
 
-@contextmanager
-def stand_in(platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
-    """Run the stand-in control plane with the platform's plan."""
+@pytest.fixture(scope="session")
+def shared_stand_in(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the socket of a stand-in that all tests share, and the plan it hands out."""
+    folder = tmp_path_factory.mktemp("stand-in")
+    with uvicorn_on(STAND_IN, folder / "s.sock", {"STAND_IN_PLAN": str(folder / "plan.json")}):
+        wait_for_socket(folder / "s.sock", "/who")
+        yield folder
+
+
+@pytest.fixture
+def control_plane(platform: Platform, shared_stand_in: Path) -> None:
+    """The stand-in where this test's control plane is, with a plan that has one deployment."""
+    plan = platform.publish(1, platform.arm(platform.bundle(1.0)))
+    (shared_stand_in / "plan.json").write_bytes(msgspec.json.encode(plan))
+    platform.settings.socket_dir.mkdir(parents=True, exist_ok=True)
+    platform.settings.server_socket.symlink_to(shared_stand_in / "s.sock")
+
+
+@pytest.fixture
+def mortal_control_plane(platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
+    """A stand-in of the test's own, which it may kill."""
+    plan = platform.publish(1, platform.arm(platform.bundle(1.0)))
+    platform.folder.mkdir(parents=True, exist_ok=True)
     plan_file = platform.folder / "plan.json"
-    plan_file.parent.mkdir(parents=True, exist_ok=True)
-    plan_file.write_bytes(msgspec.json.encode(platform.control.plan))
-    socket = platform.settings.server_socket
-    with uvicorn_on("tests.unit.front.stand_in:app", socket, {"STAND_IN_PLAN": str(plan_file)}) as process:
-        wait_for_socket(socket, "/pid")
+    plan_file.write_bytes(msgspec.json.encode(plan))
+    with uvicorn_on(STAND_IN, platform.settings.server_socket, {"STAND_IN_PLAN": str(plan_file)}) as process:
+        wait_for_socket(platform.settings.server_socket, "/who")
         yield process
 
 
@@ -93,11 +112,3 @@ async def edge_of(
         await serving
         await edge.close()
         await plane.stop()
-
-
-@pytest.fixture
-def control_plane(platform: Platform) -> Iterator[subprocess.Popen[bytes]]:
-    """A running stand-in with a plan that has one deployment."""
-    platform.publish(1, platform.arm(platform.bundle(1.0)))
-    with stand_in(platform) as process:
-        yield process

@@ -10,89 +10,101 @@ import asyncio
 import hashlib
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
 
 left: list[str] = []
+METRICS = b"""# HELP stand_in_total Counts.
+# TYPE stand_in_total counter
+stand_in_total 3.0
+# HELP arkwright_plan_generation Again.
+# TYPE arkwright_plan_generation gauge
+arkwright_plan_generation 99.0
+"""
 
 
 async def app(scope: Any, receive: Any, send: Any) -> None:
     if scope["type"] == "lifespan":
-        await receive()
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await send({"type": "lifespan.shutdown.complete"})
-        return
-    path, query = scope["path"], parse_qs(scope["query_string"].decode())
-    answer: dict[str, Any] = {}
-    if path == "/internal/plan":
-        plan = Path(os.environ["STAND_IN_PLAN"]).read_bytes()
-        if json.loads(plan)["generation"] == int(query["after"][0]):
-            await _send(send, 204, b"")
-        else:
-            await _send(send, 200, plan)
-        return
-    if path == "/burn":
-        until = time.monotonic() + float(query["seconds"][0])
-        while time.monotonic() < until:
-            pass
-    elif path == "/stream":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
-        for index in range(3):
-            await send({"type": "http.response.body", "body": f"data: {index}\n\n".encode(), "more_body": True})
-            await receive() if index == 99 else await asyncio.sleep(0.05)
-        await send({"type": "http.response.body", "body": b""})
-        return
-    elif path == "/wait":
-        while (await receive())["type"] != "http.disconnect":
-            pass
-        left.append(query["who"][0])
-        return
-    elif path == "/cut":
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"100")]})
-        await send({"type": "http.response.body", "body": b"half", "more_body": True})
-        os._exit(9)
-    elif path == "/pid":
-        answer = {"pid": os.getpid(), "left": left}
-    elif path == "/bytes":
-        await _send(send, 200, b"x" * int(query["n"][0]))
-        return
-    elif path == "/metrics":
-        text = "# HELP stand_in_total Counts.\n# TYPE stand_in_total counter\nstand_in_total 3.0\n"
-        text += "# HELP arkwright_plan_generation Again.\n# TYPE arkwright_plan_generation gauge\n"
-        await _send(send, 200, f"{text}arkwright_plan_generation 99.0\n".encode())
-        return
-    elif path == "/moved":
-        await send(
-            {
-                "type": "http.response.start",
-                "status": 307,
-                "headers": [(b"location", query["to"][0].encode()), (b"connection", b"x-gone"), (b"x-gone", b"1")],
-            }
-        )
-        await send({"type": "http.response.body", "body": b""})
-        return
-    else:
-        digest, size = hashlib.sha256(), 0
-        while True:
+        for _ in range(2):
             message = await receive()
-            digest.update(message.get("body", b""))
-            size += len(message.get("body", b""))
-            if not message.get("more_body", False):
-                break
-        answer = {
-            "method": scope["method"],
-            "target": scope["raw_path"].decode() + "?" + scope["query_string"].decode(),
-            "headers": [[key.decode(), value.decode()] for key, value in scope["headers"]],
-            "size": size,
-            "sha256": digest.hexdigest(),
-        }
-    await _send(send, 200, json.dumps(answer).encode())
+            await send({"type": f"{message['type']}.complete"})
+        return
+    query = {name: values[0] for name, values in parse_qs(scope["query_string"].decode()).items()}
+    await HANDLERS.get(scope["path"], echo)(scope, receive, send, query)
 
 
-async def _send(send: Any, status: int, body: bytes) -> None:
-    headers = [(b"content-type", b"application/json")] if status != 204 else []
-    await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+async def respond(send: Any, status: int, body: bytes, headers: Any = (), *, more: bool = False) -> None:
+    await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def echo(scope: Any, receive: Any, send: Any, _query: dict[str, str]) -> None:
+    digest, size, more = hashlib.sha256(), 0, True
+    while more:
+        message = await receive()
+        digest.update(message.get("body", b""))
+        size += len(message.get("body", b""))
+        more = message.get("more_body", False)
+    answer = {
+        "method": scope["method"],
+        "target": scope["raw_path"].decode() + "?" + scope["query_string"].decode(),
+        "headers": [[key.decode(), value.decode()] for key, value in scope["headers"]],
+        "size": size,
+        "sha256": digest.hexdigest(),
+    }
+    await respond(send, 200, json.dumps(answer).encode())
+
+
+async def plan(_scope: Any, _receive: Any, send: Any, query: dict[str, str]) -> None:
+    current = Path(os.environ["STAND_IN_PLAN"]).read_bytes()
+    known = json.loads(current)["generation"] == int(query["after"])
+    await respond(send, 204 if known else 200, b"" if known else current)
+
+
+async def stream(_scope: Any, _receive: Any, send: Any, _query: dict[str, str]) -> None:
+    await respond(send, 200, b"", [(b"content-type", b"text/event-stream")], more=True)
+    for index in range(3):
+        await send({"type": "http.response.body", "body": f"data: {index}\n\n".encode(), "more_body": True})
+        await asyncio.sleep(0.05)
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def wait(_scope: Any, receive: Any, _send: Any, query: dict[str, str]) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+    left.append(query["who"])
+
+
+async def cut(_scope: Any, _receive: Any, send: Any, _query: dict[str, str]) -> None:
+    await respond(send, 200, b"half", [(b"content-length", b"100")], more=True)
+    os._exit(9)
+
+
+async def who(_scope: Any, _receive: Any, send: Any, _query: dict[str, str]) -> None:
+    await respond(send, 200, json.dumps({"pid": os.getpid(), "left": left}).encode())
+
+
+async def many_bytes(_scope: Any, _receive: Any, send: Any, query: dict[str, str]) -> None:
+    await respond(send, 200, b"x" * int(query["n"]))
+
+
+async def metrics(_scope: Any, _receive: Any, send: Any, _query: dict[str, str]) -> None:
+    await respond(send, 200, METRICS)
+
+
+async def moved(_scope: Any, _receive: Any, send: Any, query: dict[str, str]) -> None:
+    headers = [(b"location", query["to"].encode()), (b"connection", b"x-gone"), (b"x-gone", b"1")]
+    await respond(send, 307, b"", headers)
+
+
+HANDLERS = {
+    "/internal/plan": plan,
+    "/stream": stream,
+    "/wait": wait,
+    "/cut": cut,
+    "/who": who,
+    "/bytes": many_bytes,
+    "/metrics": metrics,
+    "/moved": moved,
+}

@@ -7,11 +7,11 @@ import os
 import subprocess
 import sys
 import textwrap
+from contextlib import asynccontextmanager
 from pathlib import Path
 
-import msgspec
 import pytest
-from tests.unit.front.conftest import edge_of, uvicorn_on, wait_for_socket
+from tests.unit.front.conftest import edge_of, wait_for_socket
 from tests.unit.serving.conftest import KEY, credential, until
 
 from arkwright.core.context import DEFAULT_WORKSPACE_ID
@@ -23,32 +23,30 @@ MODEL = "m-" + "a" * 32
 
 
 @pytest.fixture
-def echo(platform):
+def echo(platform, shared_stand_in):
     """A stand-in for MLflow's server that says what it was sent."""
     platform.publish(1, protected_model_ids=(MODEL,))
-    with uvicorn_on("tests.unit.front.stand_in:app", platform.settings.mlflow_socket, {}):
-        wait_for_socket(platform.settings.mlflow_socket, "/pid")
-        yield
+    platform.settings.socket_dir.mkdir(parents=True, exist_ok=True)
+    platform.settings.mlflow_socket.symlink_to(shared_stand_in / "s.sock")
 
 
+@asynccontextmanager
 async def opened(platform, **options):
-    context = edge_of(platform, from_socket=False, **options)
-    client, _edge, plane = await context.__aenter__()
-    await until(lambda: plane.holder.ready)
-    return context, client
+    async with edge_of(platform, from_socket=False, **options) as (client, _edge, plane):
+        await until(lambda: plane.holder.ready)
+        yield client, plane
 
 
 async def test_the_server_sees_its_workspace_and_no_credential(platform, echo):
-    context, client = await opened(platform, headers=BEARER)
-    sent = {
-        "Cookie": "arkwright_session=x",
-        "Origin": "http://evil.example",
-        "Referer": "http://evil.example/x",
-        "X-MLFLOW-WORKSPACE": "another",
-        "X-Kept": "1",
-    }
-    answer = (await client.post(RUNS + "?a=b", json={"x": 1}, headers=sent)).json()
-    await context.__aexit__(None, None, None)
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        sent = {
+            "Cookie": "arkwright_session=x",
+            "Origin": "http://evil.example",
+            "Referer": "http://evil.example/x",
+            "X-MLFLOW-WORKSPACE": "another",
+            "X-Kept": "1",
+        }
+        answer = (await client.post(RUNS + "?a=b", json={"x": 1}, headers=sent)).json()
     headers = dict(answer["headers"])
     assert answer["target"] == "/api/2.0/mlflow/runs/search?a=b"
     assert headers["host"] == "localhost"
@@ -70,40 +68,36 @@ async def test_the_server_sees_its_workspace_and_no_credential(platform, echo):
     ],
 )
 async def test_a_refusal_is_in_the_shape_the_client_reads(platform, echo, method, path, status, code, says):
-    context, client = await opened(platform, headers=BEARER)
-    answer = await client.request(method, f"/mlflow{path}", json={})
-    await context.__aexit__(None, None, None)
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        answer = await client.request(method, f"/mlflow{path}", json={})
     assert (answer.status_code, answer.json()["error_code"]) == (status, code)
     assert says in answer.json()["message"]
 
 
 async def test_without_a_credential_nothing_is_reached(platform, echo):
-    context, client = await opened(platform)
-    api = await client.post(RUNS, json={})
-    page = await client.get("/mlflow/", headers={"Accept": "text/html"})
-    await context.__aexit__(None, None, None)
+    async with opened(platform) as (client, _plane):
+        api = await client.post(RUNS, json={})
+        page = await client.get("/mlflow/", headers={"Accept": "text/html"})
     assert (api.status_code, api.json()["error_code"]) == (401, "UNAUTHENTICATED")
     assert (page.status_code, page.headers["content-type"]) == (401, "text/plain; charset=utf-8")
     assert "arkwright up" in page.text
 
 
 async def test_a_session_cookie_reads_and_writes_only_from_our_own_pages(platform, echo):
-    context, client = await opened(platform, cookies={"arkwright_session": KEY})
-    read = await client.get("/mlflow/", headers={"Sec-Fetch-Site": "cross-site"})
-    ours = await client.post(RUNS, json={}, headers={"Sec-Fetch-Site": "same-origin"})
-    theirs = await client.post(RUNS, json={}, headers={"Sec-Fetch-Site": "cross-site"})
-    await context.__aexit__(None, None, None)
+    async with opened(platform, cookies={"arkwright_session": KEY}) as (client, _plane):
+        read = await client.get("/mlflow/", headers={"Sec-Fetch-Site": "cross-site"})
+        ours = await client.post(RUNS, json={}, headers={"Sec-Fetch-Site": "same-origin"})
+        theirs = await client.post(RUNS, json={}, headers={"Sec-Fetch-Site": "cross-site"})
     assert (read.status_code, ours.status_code, theirs.status_code) == (200, 200, 403)
 
 
 async def test_the_workspaces_shown_are_the_callers_own(platform, echo):
     other = credential("other", workspace_id="ws_b")
     platform.publish(2, credentials=(credential(KEY), other), workspaces={DEFAULT_WORKSPACE_ID: "default"})
-    context, client = await opened(platform, headers=BEARER)
-    listed = await client.get("/mlflow/api/3.0/mlflow/workspaces")
-    one = await client.get("/mlflow/ajax-api/3.0/mlflow/workspaces/default")
-    unmapped = await client.get("/mlflow/", headers={"Authorization": "Bearer other"})
-    await context.__aexit__(None, None, None)
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        listed = await client.get("/mlflow/api/3.0/mlflow/workspaces")
+        one = await client.get("/mlflow/ajax-api/3.0/mlflow/workspaces/default")
+        unmapped = await client.get("/mlflow/", headers={"Authorization": "Bearer other"})
     assert listed.json() == {"workspaces": [{"name": "default"}]}
     assert one.json() == {"workspace": {"name": "default"}}
     assert unmapped.status_code == 403
@@ -114,12 +108,11 @@ async def test_only_artifacts_may_be_large(platform, echo):
         for _ in range(20):
             yield b"x" * 1_000_000
 
-    context, client = await opened(platform, headers=BEARER)
-    announced = await client.post(RUNS, content=b"x" * 17_000_000)
-    chunked = await client.post(RUNS, content=pieces())
-    packed = await client.post(RUNS, content=b"x", headers={"Content-Encoding": "gzip"})
-    artifact = await client.put("/mlflow/api/2.0/mlflow-artifacts/artifacts/1/r/x", content=pieces())
-    await context.__aexit__(None, None, None)
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        announced = await client.post(RUNS, content=b"x" * 17_000_000)
+        chunked = await client.post(RUNS, content=pieces())
+        packed = await client.post(RUNS, content=b"x", headers={"Content-Encoding": "gzip"})
+        artifact = await client.put("/mlflow/api/2.0/mlflow-artifacts/artifacts/1/r/x", content=pieces())
     assert (announced.status_code, chunked.status_code, packed.status_code) == (413, 413, 413)
     assert artifact.status_code == 200
     assert artifact.json()["size"] == 20_000_000
@@ -129,9 +122,8 @@ async def test_only_artifacts_may_be_large(platform, echo):
 async def test_the_front_page_is_found_and_redirects_stay_below_the_prefix(platform, echo):
     from arkwright.front.mlflow_proxy import _below_prefix
 
-    context, client = await opened(platform)
-    answer = await client.get("/mlflow")
-    await context.__aexit__(None, None, None)
+    async with opened(platform) as (client, _plane):
+        answer = await client.get("/mlflow")
     assert (answer.status_code, answer.headers["location"]) == (307, "/mlflow/")
     assert _below_prefix(b"/x?y=1") == b"/mlflow/x?y=1"
     assert _below_prefix(b"http://localhost/x") == b"/mlflow/x"
@@ -141,9 +133,8 @@ async def test_the_front_page_is_found_and_redirects_stay_below_the_prefix(platf
 
 async def test_while_mlflow_warms_up_the_client_is_told_to_come_back(platform):
     platform.publish(1)
-    context, client = await opened(platform, headers=BEARER)
-    answer = await client.post(RUNS, json={})
-    await context.__aexit__(None, None, None)
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        answer = await client.post(RUNS, json={})
     assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert answer.headers["retry-after"]
 
@@ -205,50 +196,40 @@ async def test_the_stock_client_logs_a_run_a_large_artifact_and_an_autologged_fi
     child = subprocess.Popen(spec.command, env=dict(spec.environment), cwd=tmp_path)
     try:
         await asyncio.to_thread(wait_for_socket, platform.settings.mlflow_socket, "/health", 60.0)
-        context, client = await opened(platform, headers=BEARER)
-        environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
-            "MLFLOW_TRACKING_URI": f"{client.base_url}/mlflow".replace("//mlflow", "/mlflow"),
-            "MLFLOW_TRACKING_TOKEN": KEY,
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-        }
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-c",
-            textwrap.dedent(CLIENT),
-            str(tmp_path),
-            env=environment,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-        )
-        said, _ = await process.communicate()
-        assert process.returncode == 0, said.decode()
-        words = said.decode().split()
-        model_id, experiment_id = words[-3], words[-1]
+        async with opened(platform, headers=BEARER) as (client, plane):
+            environment = {
+                **{name: value for name, value in os.environ.items() if not name.startswith("MLFLOW_")},
+                "MLFLOW_TRACKING_URI": f"{client.base_url}/mlflow".replace("//mlflow", "/mlflow"),
+                "MLFLOW_TRACKING_TOKEN": KEY,
+                "MLFLOW_DISABLE_TELEMETRY": "true",
+            }
+            process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-c",
+                textwrap.dedent(CLIENT),
+                str(tmp_path),
+                env=environment,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+            )
+            said, _ = await process.communicate()
+            assert process.returncode == 0, said.decode()
+            words = said.decode().split()
+            model_id, experiment_id = words[-3], words[-1]
 
-        # Once it is registered with us, the model's files are out of reach for good.
-        platform.publish(2, protected_model_ids=(model_id,))
-        await until(lambda: model_id in context_state(context))
-        folder = f"/mlflow/api/2.0/mlflow-artifacts/artifacts/{experiment_id}/models/{model_id}/artifacts"
-        for path in (f"{folder}/model.pkl", folder.replace("models/m-", "models/m%2D") + "/model.pkl"):
-            assert (await client.put(path, content=b"evil")).status_code == 403
-            assert (await client.delete(path)).status_code == 403
-        info = (await client.get("/mlflow/api/3.0/mlflow/server-info")).json()
-        assert info["workspaces_enabled"] is True
-        assert not info["presigned_upload_model_id_supported"]
-        page = await client.get("/mlflow/")
-        assert page.status_code == 200
-        assert b"<html" in page.content.lower()
-        await context.__aexit__(None, None, None)
+            # Once it is registered with us, the model's files are out of reach for good.
+            platform.publish(2, protected_model_ids=(model_id,))
+            await until(lambda: model_id in plane.holder.state.protected_model_ids)
+            folder = f"/mlflow/api/2.0/mlflow-artifacts/artifacts/{experiment_id}/models/{model_id}/artifacts"
+            for path in (f"{folder}/model.pkl", folder.replace("models/m-", "models/m%2D") + "/model.pkl"):
+                assert (await client.put(path, content=b"evil")).status_code == 403
+                assert (await client.delete(path)).status_code == 403
+            info = (await client.get("/mlflow/api/3.0/mlflow/server-info")).json()
+            assert info["workspaces_enabled"] is True
+            assert not info["presigned_upload_model_id_supported"]
+            page = await client.get("/mlflow/")
+            assert page.status_code == 200
+            assert b"<html" in page.content.lower()
     finally:
         child.terminate()
         child.wait(20)
-
-
-def context_state(context) -> frozenset[str]:
-    return context.gen.ag_frame.f_locals["plane"].holder.state.protected_model_ids
-
-
-def test_msgspec_reads_what_the_stand_in_hands_out(platform):
-    plan = platform.publish(1)
-    assert msgspec.json.decode(msgspec.json.encode(plan), type=type(plan)) == plan

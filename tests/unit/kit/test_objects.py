@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from arkwright.core.errors import Invalid, NotFound, Unavailable
 from arkwright.kit.objects import ObjectStore, WorkspaceObjects
-from arkwright.kit.objects.store import disk_problem
+from arkwright.kit.objects.store import _Sink, disk_problem
 
 
 def test_what_is_put_can_be_got_and_listed(objects: WorkspaceObjects) -> None:
@@ -83,3 +84,72 @@ def test_a_store_in_memory_works_the_same() -> None:
     objects.put_bytes("a/key", b"value")
     assert (objects.get_bytes("a/key"), objects.list("a")) == (b"value", ["a/key"])
     assert objects.local_path("a/key") is None
+
+
+def test_what_an_interrupted_write_left_is_swept_and_a_write_under_way_is_not(objects: WorkspaceObjects) -> None:
+    objects.put_bytes("a", b"whole")
+    top = objects.local_path("a")
+    assert top is not None
+    folder = top.parent / ".partial"
+    (folder / "dead").write_bytes(b"ha")
+    os.utime(folder / "dead", (0, 0))
+    with objects.open_write("b") as stream:
+        stream.write(b"living")
+        assert objects.sweep(60) == 1
+    assert objects.list() == ["a", "b"]
+    assert objects.get_bytes("b") == b"living"
+
+
+def test_a_store_that_cannot_be_written_says_so_and_not_what_went_wrong_while_tidying(tmp_path: Path) -> None:
+    (tmp_path / "objects").write_text("a file where the folder should be")
+    blocked = ObjectStore(f"file://{tmp_path / 'objects'}").for_workspace("ws_a")
+    with pytest.raises(Unavailable) as problem:
+        blocked.put_bytes("key", b"x")
+    assert problem.value.code == "disk.unwritable"
+
+
+def test_a_full_disk_is_told_from_a_source_that_cannot_be_read(
+    objects: WorkspaceObjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ConnectionError, match="the source"), objects.open_write("key"):
+        raise ConnectionError("the source broke off")
+
+    def full(_descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(Unavailable) as problem:
+        objects.put_bytes("key", b"x")
+    assert problem.value.code == "disk.full"
+    assert not objects.exists("key")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+def test_a_disk_that_fills_up_while_writing_is_a_problem_with_a_way_out() -> None:
+    sink = _Sink(Path("/dev/full"), Path("data"))
+    with pytest.raises(Unavailable) as problem:
+        sink.write(b"x" * 10)
+    sink.close()
+    assert problem.value.code == "disk.full"
+
+
+@pytest.mark.parametrize("key", ["nul\0byte", ".partial/somebody-s-upload"])
+def test_a_key_cannot_reach_what_is_being_written(objects: WorkspaceObjects, key: str) -> None:
+    with pytest.raises(Invalid, match="not an object key"):
+        objects.get_bytes(key)
+
+
+def test_a_folder_of_objects_is_no_object(objects: WorkspaceObjects) -> None:
+    objects.put_bytes("a/key", b"x")
+    assert not objects.exists("a")
+    for absent in ("a", "a/key/below"):
+        with pytest.raises(NotFound):
+            objects.get_bytes(absent)
+
+
+@pytest.mark.parametrize("url", ["nosuch://key:hunter2@bucket", "hunter2://key@bucket/hunter2"])
+def test_a_store_s_password_is_not_repeated(url: str) -> None:
+    with pytest.raises(Invalid) as problem:
+        ObjectStore(url)
+    assert "hunter2@" not in problem.value.detail
+    assert "/hunter2" not in problem.value.detail

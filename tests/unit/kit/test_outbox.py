@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from sqlalchemy import select
 
 from arkwright.core.clock import FixedClock
@@ -11,6 +12,10 @@ from arkwright.kit.db import Database, OutboxRow
 from arkwright.kit.outbox import OutboxDispatcher, Subscriber
 
 TYPE = "ml.model.promoted.v1"
+
+
+def _broken(_event: Event) -> None:
+    raise AssertionError("nobody should be told")
 
 
 def emit(database: Database, context: Context, subject: str = "model_1") -> None:
@@ -26,7 +31,7 @@ def test_every_subscriber_of_the_type_gets_the_event_once(database: Database, co
         [
             Subscriber("first", frozenset({TYPE}), first.append),
             Subscriber("second", frozenset({TYPE, "other"}), second.append),
-            Subscriber("deaf", frozenset({"other"}), lambda _event: 1 / 0),
+            Subscriber("deaf", frozenset({"other"}), _broken),
         ],
     )
     emit(database, context)
@@ -77,3 +82,63 @@ def test_a_dispatcher_thread_delivers_and_stops(database: Database, context: Con
     dispatcher.wake()
     assert arrived.wait(5)
     dispatcher.stop()
+
+
+def test_what_two_dispatchers_delivered_is_kept_when_a_lease_runs_out(
+    database: Database, context: Context, clock: FixedClock
+) -> None:
+    delivered: list[str] = []
+
+    def overtaken(_event: Event) -> None:
+        delivered.append("slow")
+        clock.advance(31)
+        other.deliver_due()
+        raise ConnectionError("and then it fails")
+
+    def note(name: str) -> Subscriber:
+        return Subscriber(name, frozenset({TYPE}), lambda _event: delivered.append(name))
+
+    other = OutboxDispatcher(database, [note("slow"), note("quick")])
+    first = OutboxDispatcher(database, [Subscriber("slow", frozenset({TYPE}), overtaken), note("quick")])
+    emit(database, context)
+    first.deliver_due()
+    with database.read_global() as unit:
+        row = unit.session.scalars(select(OutboxRow)).one()
+    assert (row.status, set(row.delivered)) == ("done", {"slow", "quick"})
+    clock.advance(600)
+    assert other.deliver_due() == 0
+
+
+def test_an_event_whose_dispatcher_died_is_delivered_by_another(
+    database: Database, context: Context, clock: FixedClock
+) -> None:
+    seen: list[Event] = []
+
+    def killed(_event: Event) -> None:
+        raise SystemExit
+
+    emit(database, context)
+    with pytest.raises(SystemExit):
+        OutboxDispatcher(database, [Subscriber("one", frozenset({TYPE}), killed)]).deliver_due()
+    survivor = OutboxDispatcher(database, [Subscriber("one", frozenset({TYPE}), seen.append)])
+    assert survivor.deliver_due() == 0
+    clock.advance(31)
+    survivor.deliver_due()
+    assert len(seen) == 1
+
+
+def test_a_subscriber_that_fails_for_months_is_still_tried(
+    database: Database, context: Context, clock: FixedClock
+) -> None:
+    def broken(_event: Event) -> None:
+        raise ValueError("nul \0 byte")
+
+    dispatcher = OutboxDispatcher(database, [Subscriber("one", frozenset({TYPE}), broken)])
+    emit(database, context)
+    with database.write_global() as unit:
+        unit.session.scalars(select(OutboxRow)).one().attempts = 50_000
+    dispatcher.deliver_due()
+    with database.read_global() as unit:
+        row = unit.session.scalars(select(OutboxRow)).one()
+    assert (row.status, row.last_error) == ("pending", "one: nul  byte")
+    assert (row.next_attempt_at - clock.now()).total_seconds() == 300

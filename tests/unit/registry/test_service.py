@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
@@ -45,9 +48,7 @@ def test_the_same_recipe_on_other_data_is_a_patch(shelf: Shelf) -> None:
         ({"environment": {}}, "The bundle does not record the environment it was built in."),
     ],
 )
-def test_a_bundle_of_unknown_origin_is_not_registered(
-    shelf: Shelf, changes: dict[str, object], reason: str
-) -> None:
+def test_a_bundle_of_unknown_origin_is_not_registered(shelf: Shelf, changes: dict[str, Any], reason: str) -> None:
     digest = shelf.stored(**changes)
     with pytest.raises(PolicyRefused) as refusal:
         shelf.register(digest)
@@ -174,3 +175,49 @@ def test_mlflow_s_aliases_follow_the_stages(shelf: Shelf, tmp_path: object) -> N
     assert project() == {"champion": 1, "challenger": 2}
     shelf.promote(new)
     assert project() == {"champion": 2}
+
+
+def test_a_rollback_that_was_overtaken_does_not_undo_somebody_s_promotion(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old, new, newest = (shelf.register(shelf.stored(weight=weight)) for weight in (-0.05, -0.06, -0.07))
+    shelf.promote(old)
+    shelf.promote(new)
+    verify = shelf.bundles.verify
+
+    def meanwhile(workspace_id: str, digest: str) -> object:
+        monkeypatch.setattr(shelf.bundles, "verify", verify)
+        shelf.promote(newest)
+        return verify(workspace_id, digest)
+
+    monkeypatch.setattr(shelf.bundles, "verify", meanwhile)
+    with pytest.raises(Conflict, match="in the meantime"):
+        shelf.registry.roll_back(shelf.units, "churn")
+    assert [shelf.stage_of(each) for each in (old, new, newest)] == ["archived", "archived", "production"]
+
+
+def test_many_promotions_at_once_leave_one_version_in_production(shelf: Shelf) -> None:
+    versions = [shelf.register(shelf.stored(weight=-0.05 - i / 100)) for i in range(4)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(shelf.promote, versions))
+    stages = sorted(shelf.stage_of(version) for version in versions)
+    assert stages == ["archived", "archived", "archived", "production"]
+    with shelf.units.read() as unit:
+        production = shelf.registry.production_of(unit, "churn")
+        assert production is not None
+        assert production.stage == "production"
+        assert AuditTrail().verify(unit).intact
+
+
+def test_the_registration_gate_decides_about_the_model_s_id(shelf: Shelf) -> None:
+    version = shelf.register(shelf.stored(), "m" * 120)
+    with shelf.units.read() as unit:
+        decision = unit.session.scalars(select(GateDecisionRow)).one()
+    assert decision.entity_id == version.model_id
+
+
+@pytest.mark.parametrize("address", ["²", "9" * 5000, "9" * 12, "", "1.0", "mv_none", "nul\0"])
+def test_an_address_that_is_none_is_not_found(shelf: Shelf, address: str) -> None:
+    shelf.register(shelf.stored())
+    with pytest.raises(NotFound), shelf.units.read() as unit:
+        shelf.registry.version(unit, "churn", address)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio.to_thread
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -109,9 +110,13 @@ def served_platform(home: Path, schema: Path) -> Iterator[Served]:
     while not server.started and thread.is_alive() and time.monotonic() < deadline:
         time.sleep(0.01)
     assert server.started, "the platform did not start"
+    # The command line under test writes to this process's standard output; the server's log must not.
+    logging_before = structlog.get_config()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory())
     try:
         key = (home / "credentials" / "admin.key").read_text().strip()
         yield Served(f"http://127.0.0.1:{listener.getsockname()[1]}", key, home, platform)
     finally:
         server.should_exit = True
         thread.join(timeout=20)
+        structlog.configure(**logging_before)

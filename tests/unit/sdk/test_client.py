@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,24 +18,32 @@ pytestmark = pytest.mark.xdist_group("sdk")
 
 
 @pytest.fixture(scope="package")
-def trained(served: Served, telco_path: Path) -> TrainedModel:
+def trained(served: Served, small_path: Path) -> Iterator[TrainedModel]:
     """A model trained through the client, once for all tests here."""
     with Client(served.url, served.key) as client:
         told: list[str] = []
         model = client.train(
-            telco_path,
+            small_path,
             target="Churn",
-            budget="8s",
+            budget="2m",
             name="churn",
             on_progress=lambda job: told.append(job["kind"]),
         )
         assert {kind.split(".")[0] for kind in told} == {"data", "automl"}
-        return model
+        yield model
 
 
 @pytest.fixture(scope="package")
 def telco_path() -> Path:
     return Path(__file__).parents[3] / "examples" / "telco_churn.csv"
+
+
+@pytest.fixture(scope="package")
+def small_path(telco_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Enough rows to learn from, few enough to be quick: budgets here are never used up."""
+    path = tmp_path_factory.mktemp("data") / "small.csv"
+    path.write_text("".join(telco_path.read_text().splitlines(keepends=True)[:1201]))
+    return path
 
 
 @pytest.fixture(scope="package")
@@ -85,7 +94,7 @@ def test_a_dataset_can_be_looked_at(client: Client, trained: TrainedModel) -> No
     assert dataset["name"] in [found["name"] for found in client.datasets.list()]
     assert [version["number"] for version in client.datasets.versions(dataset["name"])] == [1]
     profile = client.datasets.profile(dataset["id"])
-    assert profile["n_rows"] == 7043
+    assert profile["n_rows"] == 1200
     assert len(client.datasets.preview(dataset["id"], 1)["rows"]) > 1
 
 
@@ -99,7 +108,7 @@ def test_a_training_ends_with_a_registered_evaluated_model(trained: TrainedModel
     assert (trained.name, trained.number) == ("churn", 1)
     assert trained.leaderboard["chosen"] in [entry["name"] for entry in trained.leaderboard["entries"]]
     assert "Churn" in trained.recommendation
-    assert trained.metrics["roc_auc"] > 0.8
+    assert trained.metrics["roc_auc"] > 0.7
     interval = trained.evaluation["metrics"]["roc_auc"]
     assert interval["low"] < interval["value"] < interval["high"]
     assert trained.evaluation["beats_baseline"]["met"] is True
@@ -134,14 +143,30 @@ def test_a_wrong_field_is_named(client: Client, trained: TrainedModel, deploymen
     assert raised.value.errors[0]["field"] == "instances[0].tenure"
 
 
-def test_a_version_that_was_not_promoted_cannot_be_deployed(client: Client, trained: TrainedModel) -> None:
-    archived = client.models.create("never trained")
-    with pytest.raises(Conflict):
-        client.deployments.create(model=archived["name"])
+def test_a_model_with_nothing_in_production_cannot_be_deployed(client: Client) -> None:
+    client.models.create("never trained")
+    with pytest.raises(Conflict, match="never trained"):
+        client.deployments.create(model="never trained")
     with pytest.raises(NotFound):
         client.deployments.create(model="nowhere")
-    assert issubclass(PolicyRefused, Exception)
-    assert trained.number == 1
+
+
+def test_a_version_that_was_not_promoted_is_refused_with_every_unmet_condition(
+    client: Client, trained: TrainedModel
+) -> None:
+    client.models.create("copy")
+    staged = client.models.create_version("copy", trained.version["bundle_digest"])
+    assert staged["stage"] == "staged"
+    with pytest.raises(PolicyRefused) as refused:
+        client.deployments.create(model_version_id=staged["id"], name="too early")
+    assert refused.value.unmet
+
+
+def test_a_closed_client_says_so(served: Served) -> None:
+    with Client(served.url, served.key) as client:
+        pass
+    with pytest.raises(Conflict, match="closed"):
+        client.models.list()
 
 
 def test_a_file_can_be_scored_without_a_deployment(
@@ -208,8 +233,10 @@ def test_the_default_project_is_there(client: Client) -> None:
 
 
 def test_jobs_are_listed_newest_first_with_their_logs(client: Client, trained: TrainedModel) -> None:
-    jobs = client.jobs.list(kind="automl.train.v1")
-    assert jobs[0]["subject_id"] == trained.experiment["id"]
+    everything = client.jobs.list()
+    assert [job["id"] for job in everything] == sorted((job["id"] for job in everything), reverse=True)
+    jobs = client.jobs.list(kind="automl.train.v1", subject_id=trained.experiment["id"])
+    assert [job["status"] for job in jobs] == ["succeeded"]
     lines = client.jobs.logs(jobs[0]["id"])
     assert any("customerID" in line["message"] for line in lines)
     assert client.jobs.logs(jobs[0]["id"], after=lines[0]["seq"]) == lines[1:]

@@ -63,6 +63,7 @@ def test_a_home_leads_to_its_own_platform_whatever_the_environment_says(
     monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
     monkeypatch.setenv("ARKWRIGHT_URL", "http://other:1")
+    monkeypatch.setenv("ARKWRIGHT_API_KEY", "the-other-one-s")
     found = find_connection(home=home)
     assert (found.url, found.key) == ("http://127.0.0.1:9090", KEY)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -16,6 +18,7 @@ from arkwright.kit.settings import load_settings
 from arkwright.server.app import create_app
 from arkwright.server.composition import Platform
 from arkwright.testing import InMemoryTracking
+from arkwright.tracking.ports import TrialRecord
 
 
 class _Late:
@@ -53,13 +56,21 @@ class ControlPlane:
         return str(answer.json()["upload_id"])
 
 
-@pytest.fixture
-def control_plane(migrated_sqlite: Path, tmp_path: Path) -> Iterator[ControlPlane]:
-    home = tmp_path / "home"
+def a_run(plane: ControlPlane) -> str:
+    """Log a run, for a bundle to come from."""
+    tracking = plane.platform.tracking
+    experiment = tracking.ensure_experiment("default", "churn")
+    trial = TrialRecord(key="t1", experiment_id=experiment, name="t1", status="succeeded", started_at=datetime.now(UTC))
+    return tracking.log_trial("default", trial)
+
+
+@contextmanager
+def running_control_plane(migrated_sqlite: Path, home: Path, **overrides: object) -> Iterator[ControlPlane]:
+    """Start the application on a home of its own, with these settings."""
     home.mkdir()
     shutil.copy(migrated_sqlite, home / "arkwright.db")
     queue = _Late()
-    settings = load_settings(home=home, internal_token="internal-secret")
+    settings = load_settings(home=home, internal_token="internal-secret", **overrides)
     platform = Platform(settings, tracking=InMemoryTracking(), queue=queue)
     queue.inner = InlineQueue(platform.database, platform.worker_jobs())
     app = create_app(platform)
@@ -67,3 +78,9 @@ def control_plane(migrated_sqlite: Path, tmp_path: Path) -> Iterator[ControlPlan
         key = (home / "credentials" / "admin.key").read_text().strip()
         client.headers["Authorization"] = f"Bearer {key}"
         yield ControlPlane(platform, app, client, key)
+
+
+@pytest.fixture
+def control_plane(migrated_sqlite: Path, tmp_path: Path) -> Iterator[ControlPlane]:
+    with running_control_plane(migrated_sqlite, tmp_path / "home") as running:
+        yield running

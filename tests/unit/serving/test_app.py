@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import ExitStack
 
 import msgspec
 import pytest
@@ -236,12 +237,13 @@ async def test_one_caller_cannot_take_every_slot_and_a_full_plane_says_when_to_c
     keys = (credential(KEY), credential("second", actor_id="user_2"), credential("third", actor_id="user_3"))
     platform.publish(1, platform.arm(platform.bundle(1.0)), credentials=keys)
     async with serve as plane:
-        with plane.inference._slots.take("user_1"), plane.inference._slots.take("user_1"):
-            with plane.inference._slots.take("user_1"):
-                share = await predict(plane, [ROW])
-                other = await predict(plane, [ROW], authorization="Bearer second")
-                with plane.inference._slots.take("user_3"):
-                    full = await predict(plane, [ROW], authorization="Bearer second")
+        with ExitStack() as held:
+            for _ in range(3):
+                held.enter_context(plane.inference._slots.take("user_1"))
+            share = await predict(plane, [ROW])
+            other = await predict(plane, [ROW], authorization="Bearer second")
+            held.enter_context(plane.inference._slots.take("user_3"))
+            full = await predict(plane, [ROW], authorization="Bearer second")
         after = await predict(plane, [ROW])
     assert (share.status, other.status, full.status, after.status) == (429, 200, 503, 200)
     assert share.headers["retry-after"] == full.headers["retry-after"] == "1"

@@ -40,7 +40,7 @@ def test_a_large_body_is_read_as_a_small_one_would_be(instances):
 )
 def test_what_is_no_prediction_request_is_refused_with_its_place(body, code, says):
     for decode in (decode_instances, lambda *given: list(decode_slices(*given, 2))):
-        with pytest.raises(Invalid, match=".") as caught:
+        with pytest.raises(Invalid) as caught:
             decode(body, 10)
         assert caught.value.code == code
         assert says in caught.value.detail

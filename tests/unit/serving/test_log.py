@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tests.unit.serving.conftest import until
 
-from arkwright.contracts import Arm, Endpoint, PredictionRecord, SegmentName
+from arkwright.contracts import SEAL_REQUEST, Arm, Endpoint, PredictionRecord, SegmentName
 from arkwright.kit.telemetry import REGISTRY
 from arkwright.serving.log import LoggedRequest, PredictionLog, recover_segment
 from arkwright.serving.state import LiveArm
@@ -144,3 +144,15 @@ def test_a_full_disk_costs_rows_that_are_counted_and_nothing_else(tmp_path, monk
         asyncio.run(until(lambda: dropped("disk") == before + 5))
         log.close()
     assert read(tmp_path) == []
+
+
+async def test_a_segment_is_sealed_when_somebody_asks_for_it(tmp_path):
+    log = PredictionLog(tmp_path, "edge", flush_seconds=0.01, idle_seconds=3600, seal_seconds=3600)
+    log.start()
+    log.append(request())
+    await until(lambda: list(tmp_path.glob("*/*/*.open")))
+    wish = tmp_path / "ws_1" / "dep_1" / SEAL_REQUEST
+    wish.touch()
+    await until(lambda: not wish.exists())
+    assert [path.suffix for path in wish.parent.iterdir()] == [".jsonl"]
+    log.close()

@@ -4,6 +4,7 @@ SQLite (WAL) and PostgreSQL. Rooms use the ORM only; the scoping is applied here
 """
 
 from arkwright.kit.db.database import BoundDatabase, Database, Units
+from arkwright.kit.db.failures import database_problem
 from arkwright.kit.db.outbox_table import OutboxRow
 from arkwright.kit.db.tables import GLOBAL_TABLES, Json, Scoped, Table, UtcDateTime
 from arkwright.kit.db.unit import UnitOfWork
@@ -19,4 +20,5 @@ __all__ = [
     "UnitOfWork",
     "Units",
     "UtcDateTime",
+    "database_problem",
 ]

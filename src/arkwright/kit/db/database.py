@@ -142,7 +142,8 @@ class Database:
 
     def _unavailable(self, error: OperationalError) -> Unavailable:
         reason = str(error.orig).strip().splitlines()[0] if error.orig else "unknown"
-        where = self.engine.url.render_as_string(hide_password=True)
+        # A query such as ?password=... is no part of what a reader needs.
+        where = self.engine.url.set(query={}).render_as_string(hide_password=True)
         if "full" in reason:
             return Unavailable(
                 f"There is no space left for the database {where}; nothing was written.",

@@ -10,6 +10,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from arkwright.core.errors import Invalid
+from arkwright.kit.db.failures import name_unstorable_values
 from arkwright.kit.db.policies import APP_ROLE
 
 
@@ -29,9 +30,9 @@ def open_engine(url: str, *, step_down: bool = True) -> Engine:
         If the URL names another database or cannot be read.
     """
     parsed = _parse(url)
-    if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed)
-    return _postgres(parsed, step_down=step_down)
+    engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgres(parsed, step_down=step_down)
+    name_unstorable_values(engine)
+    return engine
 
 
 def _parse(url: str) -> URL:

@@ -87,7 +87,7 @@ def _refuse_other_sites(request: Request) -> None:
     site = request.headers.get("sec-fetch-site")
     origin = request.headers.get("origin")
     same = site in (None, "same-origin", "none") and (
-        origin is None or urlsplit(origin).netloc == request.headers.get("host")
+        origin is None or _host_of(origin) == request.headers.get("host", "").lower()
     )
     if not same or (site is None and origin is None):
         raise NotPermitted(
@@ -95,3 +95,10 @@ def _refuse_other_sites(request: Request) -> None:
             code="csrf.refused",
             hint="Use an API key for calls that come from elsewhere.",
         )
+
+
+def _host_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.lower() or "none"
+    except ValueError:
+        return "none"

@@ -12,7 +12,9 @@ from arkwright.kit.logging import bind_request, clear_request, get_logger
 from arkwright.kit.telemetry import counter, histogram
 
 _log = get_logger(__name__)
-_ACCEPTABLE_ID = re.compile(r"^[A-Za-z0-9._:-]{1,80}$")
+_ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._:-]{1,80}")
+# A label of a metric must be bounded, and a caller may send any method it can spell.
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUESTS = counter("arkwright_http_requests_total", "Requests answered.", ("method", "route", "status"))
 _SECONDS = histogram("arkwright_http_request_seconds", "Time to answer.", ("method", "route"))
 
@@ -29,7 +31,7 @@ class RequestMiddleware:
             await self.app(scope, receive, send)
             return
         offered = dict(scope["headers"]).get(b"x-request-id", b"").decode("latin-1")
-        request_id = offered if _ACCEPTABLE_ID.match(offered) else new_id("request")
+        request_id = offered if _ACCEPTABLE_ID.fullmatch(offered) else new_id("request")
         scope.setdefault("state", {})["request_id"] = request_id
         status = 500
 
@@ -48,7 +50,7 @@ class RequestMiddleware:
         finally:
             seconds = time.perf_counter() - started
             route = getattr(scope.get("route"), "path", "unmatched")
-            method = scope["method"]
+            method = scope["method"] if scope["method"] in _METHODS else "other"
             _REQUESTS.labels(method, route, str(status)).inc()
             _SECONDS.labels(method, route).observe(seconds)
             if not route.startswith("/internal"):

@@ -16,6 +16,7 @@ _Item = TypeVar("_Item")
 _Row = TypeVar("_Row")
 
 MAX_LIMIT = 200
+_MAX_DIGITS = 18  # fits 64 bits
 
 Limit = Annotated[int, Query(ge=1, le=MAX_LIMIT, description="How many items at the most.")]
 PageCursor = Annotated[str, Query(description="The ``next_cursor`` of the page before.")]
@@ -36,14 +37,29 @@ def read_cursor(cursor: str) -> str:
     Invalid
         If the cursor was not made here.
     """
+    if not cursor:
+        return ""
     try:
-        return base64.urlsafe_b64decode(cursor.encode("ascii")).decode("ascii")
+        key = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode("ascii")
     except (binascii.Error, UnicodeError):
-        raise Invalid(
-            "The cursor is not one of ours.",
-            code="cursor.invalid",
-            hint="Pass next_cursor back unchanged, or leave it out for the first page.",
-        ) from None
+        key = ""
+    if not key or not key.isprintable():
+        raise _not_ours()
+    return key
+
+
+def read_number_cursor(cursor: str) -> int | None:
+    """Return the number a cursor of a numbered list stands for; None for the first page.
+
+    Raises
+    ------
+    Invalid
+        If the cursor was not made here.
+    """
+    key = read_cursor(cursor)
+    if key and (len(key) > _MAX_DIGITS or not key.isdigit()):
+        raise _not_ours()
+    return int(key) if key else None
 
 
 def page_of(
@@ -62,3 +78,11 @@ def page_of(
     more = len(rows) > limit
     cursor = base64.urlsafe_b64encode(key(shown[-1]).encode("ascii")).decode("ascii") if more else None
     return Page(items=[render(row) for row in shown], next_cursor=cursor)
+
+
+def _not_ours() -> Invalid:
+    return Invalid(
+        "The cursor is not one of ours.",
+        code="cursor.invalid",
+        hint="Pass next_cursor back unchanged, or leave it out for the first page.",
+    )

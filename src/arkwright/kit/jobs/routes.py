@@ -6,8 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from arkwright.core.errors import Invalid
-from arkwright.kit.http import Limit, Page, PageCursor, Read, Write, page_of, read_cursor, service
+from arkwright.kit.http import Limit, Page, PageCursor, Read, Write, page_of, read_cursor, read_number_cursor, service
 from arkwright.kit.jobs.payloads import Job, JobLogLine
 from arkwright.kit.jobs.service import JobService
 from arkwright.kit.jobs.status import Status
@@ -51,14 +50,14 @@ def list_job_logs(
     job_id: str,
     limit: Limit = 200,
     cursor: PageCursor = "",
-    after: Annotated[int, Query(ge=0, description="Only lines after this number: to follow a running job.")] = 0,
+    after: Annotated[
+        int, Query(ge=0, le=2**62, description="Only lines after this number: to follow a running job.")
+    ] = 0,
     jobs: JobService = service(JobService),
 ) -> Page[JobLogLine]:
     """Return a job's log, oldest line first."""
-    position = read_cursor(cursor) or str(after)
-    if not position.isdigit():
-        raise Invalid("The cursor is not one of ours.", code="cursor.invalid")
-    rows = jobs.logs(unit, job_id, limit=limit + 1, after=int(position))
+    position = read_number_cursor(cursor)
+    rows = jobs.logs(unit, job_id, limit=limit + 1, after=after if position is None else position)
     return page_of(rows, limit, lambda row: str(row.seq), JobLogLine.model_validate)
 
 

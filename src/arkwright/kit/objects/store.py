@@ -7,10 +7,12 @@ writing beside the target and renaming, elsewhere by the store's own upload-then
 from __future__ import annotations
 
 import errno
+import io
 import os
+import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
@@ -21,6 +23,7 @@ from arkwright.core.errors import Invalid, NotFound, Unavailable
 
 _CHUNK_BYTES = 1 << 20
 _PARTIAL = ".partial"
+_ABSENT = (FileNotFoundError, IsADirectoryError, NotADirectoryError)
 
 
 class ObjectStore:
@@ -37,7 +40,7 @@ class ObjectStore:
             filesystem, root = fsspec.core.url_to_fs(url)
         except (ValueError, ImportError) as error:
             raise Invalid(
-                f"The object store URL {url!r} cannot be used: {error}.",
+                f"The object store URL ({url.partition('://')[0][:20]}) cannot be used: {_reason(error, url)}.",
                 code="objects.url",
                 hint="Use file:///a/folder, or install the fsspec driver for the scheme (s3fs, gcsfs, adlfs).",
             ) from error
@@ -48,7 +51,9 @@ class ObjectStore:
     def for_workspace(self, workspace_id: str) -> WorkspaceObjects:
         """Return the workspace's own part of the store; nothing else can be reached through it."""
         if not workspace_id:
-            raise Invalid("No workspace is set.", code="workspace.missing")
+            raise Invalid(
+                "No workspace is set.", code="workspace.missing", hint="Objects belong to a workspace: name it."
+            )
         return WorkspaceObjects(
             self._filesystem, f"{self._root}/workspaces/{workspace_id}", f"{self.url}/workspaces/{workspace_id}"
         )
@@ -83,20 +88,22 @@ class WorkspaceObjects:
 
     def exists(self, key: str) -> bool:
         """Tell whether there is an object at the key."""
-        return bool(self._filesystem.exists(self._path(key)))
+        return bool(self._filesystem.isfile(self._path(key)))
 
     def size(self, key: str) -> int:
         """Return an object's size in bytes."""
         try:
             return int(self._filesystem.size(self._path(key)))
-        except FileNotFoundError as error:
+        except _ABSENT as error:
             raise _missing(key) from error
 
     def delete(self, key: str) -> None:
         """Remove an object or everything below a prefix; absent keys are fine."""
         path = self._path(key)
         if self._filesystem.exists(path):
-            self._filesystem.rm(path, recursive=True)
+            # Somebody else may have removed it in between, which is just as well.
+            with suppress(FileNotFoundError):
+                self._filesystem.rm(path, recursive=True)
 
     def list(self, prefix: str = "") -> list[str]:
         """Return the keys below a prefix, sorted."""
@@ -112,13 +119,19 @@ class WorkspaceObjects:
         """Open an object for reading."""
         try:
             stream: IO[bytes] = self._filesystem.open(self._path(key), "rb")
-        except FileNotFoundError as error:
+        except _ABSENT as error:
             raise _missing(key) from error
         return stream
 
     @contextmanager
     def open_write(self, key: str) -> Iterator[IO[bytes]]:
-        """Open a key for writing; it appears, whole, when the block ends without an error."""
+        """Open a key for writing; it appears, whole, when the block ends without an error.
+
+        Raises
+        ------
+        Unavailable
+            If the disk is full or cannot be written to; errors of the block itself are left as they are.
+        """
         path = self._path(key)
         if not self._local:
             with self._filesystem.open(path, "wb") as stream:
@@ -128,19 +141,44 @@ class WorkspaceObjects:
         # Beside the objects, not among them: what a crash leaves here is no part of any folder that is verified.
         partial = Path(self._root) / _PARTIAL / uuid.uuid4().hex
         try:
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            target.parent.mkdir(parents=True, exist_ok=True)
-            with partial.open("wb") as stream:
+            with _disk(target.parent):
+                partial.parent.mkdir(parents=True, exist_ok=True)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                sink = _Sink(partial, target.parent)
+            with io.BufferedWriter(sink, _CHUNK_BYTES) as stream:
                 yield stream
                 stream.flush()
-                os.fsync(stream.fileno())
-            partial.replace(target)
-        except OSError as error:
-            partial.unlink(missing_ok=True)
-            raise disk_problem(error, target.parent) from error
+                with _disk(target.parent):
+                    os.fsync(stream.fileno())
+            with _disk(target.parent):
+                partial.replace(target)
+                _sync_folder(target.parent)
         except BaseException:
-            partial.unlink(missing_ok=True)
+            # Where even this fails, the first error is the one to hear of.
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
             raise
+
+    def sweep(self, abandoned_seconds: float) -> int:
+        """Remove what interrupted writes left on this machine's disk; return how many files.
+
+        Parameters
+        ----------
+        abandoned_seconds
+            How long a file must have been left alone.
+        """
+        folder = Path(self._root) / _PARTIAL
+        if not self._local or not folder.is_dir():
+            return 0
+        removed = 0
+        for path in folder.iterdir():
+            try:
+                if time.time() - path.stat().st_mtime > abandoned_seconds:
+                    path.unlink()
+                    removed += 1
+            except FileNotFoundError:
+                continue  # it was finished in between
+        return removed
 
     def put_file(self, key: str, source: Path) -> None:
         """Store a file's content."""
@@ -173,6 +211,36 @@ class WorkspaceObjects:
         return f"{self._root}/{_clean(key)}"
 
 
+class _Sink(io.FileIO):
+    """A file whose own failures are problems of the disk, unlike those of whoever writes into it."""
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        super().__init__(path, "wb")
+        self._folder = folder
+
+    def write(self, content: Any, /) -> int:
+        """Write, or say what is wrong with the disk."""
+        with _disk(self._folder):
+            return super().write(content)
+
+
+@contextmanager
+def _disk(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise disk_problem(error, folder) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make a rename survive a power cut: the database may refer to the object from now on."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def disk_problem(error: OSError, folder: Path) -> Unavailable:
     """Turn an operating system's error on a folder into a problem that says what to do."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -190,12 +258,22 @@ def disk_problem(error: OSError, folder: Path) -> Unavailable:
     )
 
 
+def _reason(error: Exception, url: str) -> str:
+    """Return an error's text, unless it repeats the URL, which may hold a password."""
+    text = str(error)
+    return type(error).__name__ if url in text or "@" in text else text
+
+
 def _clean(key: str) -> str:
     path = PurePosixPath(key)
-    if path.is_absolute() or ".." in path.parts or not path.parts:
+    if path.is_absolute() or ".." in path.parts or not path.parts or path.parts[0] == _PARTIAL or "\0" in key:
         raise Invalid(f"{key!r} is not an object key.", code="objects.key", hint="Keys are relative, without '..'.")
     return path.as_posix()
 
 
 def _missing(key: str) -> NotFound:
-    return NotFound(f"There is no object at {key!r} in this workspace.", code="objects.missing")
+    return NotFound(
+        f"There is no object at {key!r} in this workspace.",
+        code="objects.missing",
+        hint="If it was there before, restore the object store from a backup.",
+    )

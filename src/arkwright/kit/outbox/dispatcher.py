@@ -2,7 +2,8 @@
 
 Each subscriber gets an event at least once; one that fails is tried again with back-off while the others go on.
 Subscribers bring things in line with the present state rather than replay history, so order and repetition do not
-matter to them.
+matter to them. A handler that outlasts the lease of its event may see it delivered a second time, by another
+dispatcher; what either of them delivered is kept.
 """
 
 from __future__ import annotations
@@ -129,7 +130,7 @@ class OutboxDispatcher:
                 subscriber.handle(event)
             except Exception as error:  # noqa: BLE001
                 # A subscriber may fail in any way; the event stays and is tried again.
-                failure = f"{subscriber.name}: {error}"
+                failure = f"{subscriber.name}: {error}".replace("\0", "")
                 _DELIVERED.labels(subscriber.name, "failed").inc()
                 _log.warning("delivery failed", subscriber=subscriber.name, event_type=event.type, error=str(error))
             else:
@@ -140,9 +141,9 @@ class OutboxDispatcher:
     def _save(self, position: int, delivered: list[str], failure: str) -> None:
         with self._database.write_global() as unit:
             row = unit.session.get(OutboxRow, position)
-            if row is None:
+            if row is None or row.status == "done":
                 return
-            row.delivered = delivered
+            row.delivered = sorted({*row.delivered, *delivered})
             row.last_error = failure
             if not failure:
                 row.status = "done"
@@ -153,4 +154,4 @@ class OutboxDispatcher:
 
 def _next_attempt(now: datetime, attempts: int) -> datetime:
     """Return when to try again: 1, 2, 4, ... seconds, at most five minutes."""
-    return now + timedelta(seconds=min(2 ** (attempts - 1), _LONGEST_DELAY_SECONDS))
+    return now + timedelta(seconds=min(2 ** min(attempts - 1, 20), _LONGEST_DELAY_SECONDS))

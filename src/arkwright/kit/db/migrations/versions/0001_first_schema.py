@@ -501,7 +501,7 @@ def upgrade() -> None:
         sa.Column("description", sa.String(length=2000), nullable=False),
         sa.Column("bundle_digest", sa.String(length=80), nullable=False),
         sa.Column("bundle_uri", sa.String(length=1000), nullable=False),
-        sa.Column("size_bytes", sa.Integer(), nullable=False),
+        sa.Column("size_bytes", sa.BigInteger(), nullable=False),
         sa.Column("task", sa.String(length=20), nullable=False),
         sa.Column("learner", sa.String(length=60), nullable=False),
         sa.Column("signature", sa.JSON(), nullable=False),
