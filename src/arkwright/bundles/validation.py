@@ -87,7 +87,7 @@ class InstanceValidator:
         errors: list[dict[str, Any]] = []
         n_problems = 0
         for index, row in enumerate(instances):
-            for place, message in self._problems(row):
+            for place, message in self._problems(row, MAX_ERRORS - len(errors)):
                 n_problems += 1
                 if len(errors) < MAX_ERRORS:
                     errors.append({"field": f"instances[{index}]{place}", "message": message})
@@ -98,7 +98,8 @@ class InstanceValidator:
         more += f"; the first {MAX_ERRORS} are listed." if n_problems > MAX_ERRORS else "." if more else ""
         raise PredictionInvalid(f"{first}.{more}", errors=errors, hint=self._hint())
 
-    def _problems(self, row: Any) -> Iterator[tuple[str, str]]:
+    def _problems(self, row: Any, n_advised: int) -> Iterator[tuple[str, str]]:
+        """Yield what is wrong with a row; only the first ``n_advised`` unknown columns get the costly advice."""
         if not isinstance(row, dict):
             yield "", f"is {_describe(row)}: expected an object with one member per column"
             return
@@ -110,9 +111,14 @@ class InstanceValidator:
                 yield f".{column.name}", f"is {wrong}: expected {_EXPECTED[column.kind]}"
         for name in row:
             if name not in self._known:
-                near = difflib.get_close_matches(str(name), [column.name for column in self._columns], n=1)
-                advice = f"did you mean {near[0]!r}?" if near else "leave it out"
+                near = self._closest(str(name)) if n_advised > 0 else ""
+                n_advised -= 1
+                advice = f"did you mean {near!r}?" if near else "leave it out"
                 yield f".{name}", f"is not a column of this model: {advice}"
+
+    def _closest(self, name: str) -> str:
+        names = [column.name for column in self._columns]
+        return next(iter(difflib.get_close_matches(name[:200], names, n=1)), "")
 
     def _hint(self) -> str:
         shown = [f"{column.name} ({_KIND_NAMES[column.kind]})" for column in self._columns[:30]]

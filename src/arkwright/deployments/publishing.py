@@ -54,9 +54,13 @@ class PlanPublisher:
             digest = hashlib.sha256(content).hexdigest()
             with self._database.write_global() as unit:
                 newest = repository.newest_plan(unit.session)
-                if newest is not None and newest.sha256 == digest:
+                known = max((plane.generation for plane in repository.data_planes(unit.session)), default=0)
+                if newest is not None and newest.sha256 == digest and newest.generation >= known:
                     return newest.generation
                 row = PublishedPlanRow(sha256=digest, plan=content.decode(), created_at=unit.clock.now())
+                if newest is not None and newest.generation < known:
+                    # A database restored from a backup: number past what the data planes have seen.
+                    row.generation = known + 1
                 unit.session.add(row)
                 unit.session.flush()
                 repository.forget_plans_before(unit.session, row.generation - _KEPT_GENERATIONS)

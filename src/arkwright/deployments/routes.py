@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from fastapi import APIRouter, Query, Request, Response
 
 from arkwright.deployments.payloads import CreateBatch, CreateDeployment, Deployment
+from arkwright.deployments.publishing import PlanPublisher
 from arkwright.deployments.service import BatchService, DeploymentRequest, DeploymentService
 from arkwright.deployments.tables import DeploymentRow
 from arkwright.kit.db import UnitOfWork
@@ -41,6 +42,7 @@ def create_deployment(
     body: CreateDeployment,
     deployments: DeploymentService = service(DeploymentService),
     registry: RegistryService = service(RegistryService),
+    publisher: PlanPublisher = service(PlanPublisher),
 ) -> Deployment:
     """Create an endpoint; it answers within about a second, when its status is ``ready``."""
     units = request.app.state.database.bound(context)
@@ -57,6 +59,8 @@ def create_deployment(
             project_id=body.project_id,
         ),
     )
+    # Now rather than by the event: a caller may predict as soon as it has this answer.
+    publisher.publish()
     with units.read() as unit:
         return _deployment(unit, deployments, registry, row)
 

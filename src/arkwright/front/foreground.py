@@ -29,6 +29,7 @@ from arkwright.serving import DataPlane, HttpPlanSource, unix_transport
 
 _log = get_logger(__name__)
 _READY_SECONDS = 60.0
+_LOOK_SECONDS = 0.02
 _LOOK_SECONDS = 0.1
 # With the default of 5 ms, a small request can wait that long for a thread that scores a large one.
 _SWITCH_INTERVAL_SECONDS = 0.001
@@ -100,6 +101,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
         await asyncio.wait({ready, serving}, return_when=asyncio.FIRST_COMPLETED)
         if not stopping.is_set() and not serving.done():
             await ready
+            await _first_plan(plane, stopping)
             state = _state(settings)
             link = await _login_link(settings, stopping)
             gc.collect()
@@ -115,6 +117,26 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
         await edge.close()
         await supervisor.stop()
         await plane.stop()
+
+
+async def _first_plan(plane: DataPlane, stopping: asyncio.Event) -> None:
+    """Wait until the data plane can answer: it has pulled the plan that the control plane has just compiled.
+
+    Raises
+    ------
+    Unavailable
+        If it cannot get one in time.
+    """
+    try:
+        async with asyncio.timeout(_READY_SECONDS):
+            while not plane.holder.ready and not stopping.is_set():  # noqa: ASYNC110 - a look now and then suffices
+                await asyncio.sleep(_LOOK_SECONDS)
+    except TimeoutError:
+        raise Unavailable(
+            f"The data plane got no plan within {_READY_SECONDS:g} s.",
+            code="platform.no_plan",
+            hint="The control plane's log says why: logs/server.log in the home.",
+        ) from None
 
 
 def _stop_on_signals(server: uvicorn.Server) -> asyncio.Event:

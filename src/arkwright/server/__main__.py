@@ -32,7 +32,14 @@ def _serve(settings: Settings) -> None:
         raise SystemExit(error.exit_code) from error
     app = create_app(platform)
     settings.socket_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
-    uvicorn.run(app, uds=str(settings.server_socket), log_config=None, access_log=False, timeout_graceful_shutdown=10)
+    uvicorn.run(
+        app,
+        uds=str(settings.server_socket),
+        log_config=None,
+        access_log=False,
+        forwarded_allow_ips="*",  # only the edge reaches the socket
+        timeout_graceful_shutdown=10,
+    )
 
 
 def _leave_problem(settings: Settings, error: ArkwrightError) -> None:

@@ -29,7 +29,7 @@ def run_until(spec: ChildSpec, wanted: Callable[[], bool], *, timeout_seconds: f
         keeper.start()
         try:
             async with asyncio.timeout(timeout_seconds):
-                while not wanted():  # noqa: ASYNC110 - another process has no event to wait for
+                while not wanted():
                     await asyncio.sleep(0.005)
             await asyncio.sleep(0.05)
             return keeper.status()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from arkwright.core.context import Actor, Context
@@ -21,6 +24,7 @@ from arkwright.kit.jobs.status import RUNNING
 from arkwright.kit.jobs.tables import JobLogRow, JobRow, JobStepRow
 from arkwright.kit.jobs.values import json_value
 from arkwright.kit.logging import get_logger
+from arkwright.kit.objects import disk_problem
 
 _log = get_logger(__name__)
 
@@ -350,6 +354,8 @@ class JobRun:
 def unexpected(error: BaseException, where: str) -> ArkwrightError:
     """Log an exception nobody foresaw, and return what its job's owner is told: no traceback, no text of its own."""
     _log.error("job stopped on an unexpected error", where=where, exc_info=error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return disk_problem(error, Path(error.filename or tempfile.gettempdir()))
     return ArkwrightError(
         f"The job stopped on an unexpected {type(error).__name__} {where}; it is a defect, not your mistake.",
         hint="The worker's log has the traceback under this job's id.",
