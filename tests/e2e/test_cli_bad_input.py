@@ -88,7 +88,7 @@ def test_a_wrong_key_and_a_taken_name_have_their_own_exit_codes(
     job = arkwright(platform, folder, "dataset", "ingest", "good.csv", "--json")
     assert job.returncode == 0, job.stderr
     ended = arkwright(platform, folder, "job", "ls", "--json")
-    job_id = json.loads(ended.stdout)["items"][0]["id"]
+    job_id = json.loads(ended.stdout)[0]["id"]
     again = arkwright(platform, folder, "job", "cancel", job_id)
     assert again.returncode == Conflict.exit_code, again.stdout + again.stderr
     assert "What to do:" in again.stdout + again.stderr

@@ -1,8 +1,8 @@
 """Fitting the chosen candidate on every row that is not held out, before the budget ends.
 
-The rounds are the mean of the folds' best rounds. If the refit does not come to an end in time (a linear model
-cannot be interrupted), the fold model with the most training behind it stands in: it has seen a fold less, and
-the result says so.
+The rounds are the mean of the folds' best rounds. If the refit does not come to an end in time, or is cut short of
+nine tenths of its rounds, the fold model with the most training behind it stands in: it has seen a fold less, but
+its training was finished; the result says so.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from arkwright.automl.search import Trial
 from arkwright.automl.training import RefitResult, encoded_path, refit_constant, refit_path, trial_path
 from arkwright.automl.worker import Task
 from arkwright.bundles import Encoder, Evaluator
+
+ENOUGH_ROUNDS = 0.9
+"""Share of the planned rounds below which a finished fold's model is the better one."""
 
 
 class RefitFailed(Exception):
@@ -85,14 +88,13 @@ def refit_trial(
     outcome = pool.run([task], ends_at=ends_at, cancelled=on_wait)[0]
     if outcome.result is not None:
         result = msgspec.convert(outcome.result, RefitResult)
-        note = f"training ended after {result.rounds} of {trial.rounds} rounds, when the budget was used up"
-        return FinalModel(
-            name=trial.name,
-            rounds=result.rounds,
-            complete=not result.stopped,
-            note=note if result.stopped else "",
-        )
-    reason = outcome.error or "the budget was used up"
+        if not result.stopped:
+            return FinalModel(name=trial.name, rounds=result.rounds, complete=True)
+        reason = f"the budget was used up after {result.rounds} of {trial.rounds} rounds"
+        if result.rounds >= ENOUGH_ROUNDS * trial.rounds or not has_stand_in(folder, trial):
+            return FinalModel(name=trial.name, rounds=result.rounds, complete=False, note=f"training ended: {reason}")
+    else:
+        reason = outcome.error or "the budget was used up"
     fold = _longest_fold(folder, trial)
     if fold is None:
         raise RefitFailed(f"{trial.name} could not be fitted on all rows ({reason}), and no fold of it is at hand")

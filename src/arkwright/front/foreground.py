@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import httpx
 import uvicorn
@@ -52,11 +53,12 @@ def run(settings: Settings, announce: Announce | None = None) -> None:
     ArkwrightError
         The reason the control plane could not start.
     """
-    configure_logging("front", settings.log_level)
     if not settings.internal_token.get_secret_value():
         settings = settings.model_copy(update={"internal_token": SecretStr(secrets.token_urlsafe(32))})
     try:
         with hold_home(settings), _bound(settings) as listener:
+            # With a person at the terminal the log goes to its file, as in the background it does anyway.
+            configure_logging("front", settings.log_level, _log_file(settings) if announce else None)
             port = listener.getsockname()[1]
             settings = settings.model_copy(update={"port": port})
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
@@ -64,6 +66,10 @@ def run(settings: Settings, announce: Announce | None = None) -> None:
     except ArkwrightError as error:
         leave_problem(settings, "front", error)
         raise
+
+
+def _log_file(settings: Settings) -> Path:
+    return settings.home / "logs" / "front.log"
 
 
 class _EdgeServer(uvicorn.Server):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -12,8 +13,8 @@ bind_request = structlog.contextvars.bind_contextvars
 clear_request = structlog.contextvars.clear_contextvars
 
 
-def configure_logging(service: str, level: str = "info") -> None:
-    """Send structlog and the standard library's logging to standard error as JSON lines.
+def configure_logging(service: str, level: str = "info", file: Path | None = None) -> None:
+    """Send structlog and the standard library's logging as JSON lines to standard error, or to a file.
 
     Parameters
     ----------
@@ -21,6 +22,8 @@ def configure_logging(service: str, level: str = "info") -> None:
         Name of this process, put on every line.
     level
         ``debug``, ``info``, ``warning`` or ``error``.
+    file
+        Where a process that talks to a person on its terminal logs instead; its folder exists.
     """
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -33,7 +36,7 @@ def configure_logging(service: str, level: str = "info") -> None:
         foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder()],
         processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.FileHandler(file, delay=True) if file else logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter)
     root = logging.getLogger()
     root.handlers[:] = [handler]

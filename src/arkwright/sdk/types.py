@@ -294,7 +294,7 @@ class CreateVersion(TypedDict):
 
     bundle_digest: str
     description: NotRequired[str]
-    tags: NotRequired[dict[str, str]]
+    tags: NotRequired[dict[str, Any]]
 
 
 class CreatedApiKey(TypedDict):
@@ -321,7 +321,7 @@ class CreatedExperiment(TypedDict):
 class CrossValidation(TypedDict):
     """How candidates are compared."""
 
-    folds: NotRequired[int]
+    folds: NotRequired[int | None]
     seed: NotRequired[int]
     type: NotRequired[Literal["stratified_kfold", "kfold"] | None]
 
@@ -545,6 +545,7 @@ class ExperimentConfig(TypedDict):
     ignore_columns: NotRequired[list[str]]
     imbalance: NotRequired[dict[str, Any]]
     model_name: NotRequired[str]
+    positive_class: NotRequired[bool | int | str | None]
 
 
 class FeatureDrift(TypedDict):

@@ -8,11 +8,12 @@ import textwrap
 import time
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
 from arkwright.automl.budget import Deadline
-from arkwright.automl.pool import WorkerPool
+from arkwright.automl.pool import Outcome, WorkerPool
 from arkwright.automl.refit import RefitFailed, has_stand_in, read_final_model, refit_trial
 from arkwright.automl.search import Search, Trial, best_of, run_search
 from arkwright.automl.training import Candidate, train_fold
@@ -175,6 +176,22 @@ def test_without_time_for_the_refit_a_folds_model_stands_in(tmp_path, pool):
     assert "fold 1 stands in" in model.note
     _, _, scores = read_final_model(folder, "linear")
     assert scores.shape == (folder.holdout_rows().size, 1)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.1, "stands in"), (0.95, "training ended")])
+def test_a_refit_that_is_cut_short_gives_way_to_a_finished_fold(tmp_path, pool, share, expected):
+    folder = make_problem(tmp_path)
+    trial = msgspec.structs.replace(Search(folder, pool).evaluate(BOOSTED), rounds=100)
+    refit_trial(folder, pool, trial)
+
+    class OutOfTime:
+        def run(self, tasks, **_options):
+            return [Outcome(tasks[0], {"rounds": int(share * 100), "stopped": True})]
+
+    model = refit_trial(folder, OutOfTime(), trial)
+    assert not model.complete
+    assert expected in model.note
+    assert f"{int(share * 100)} of 100 rounds" in model.note
 
 
 def test_a_refit_without_any_model_says_so(tmp_path, pool):

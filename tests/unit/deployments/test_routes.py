@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from fastapi.testclient import TestClient
 
-from arkwright.deployments import DeploymentService
+from arkwright.deployments import DeploymentService, PlanPublisher
 from arkwright.deployments.routes import router
 from arkwright.registry import Stage
-from arkwright.tenancy import bootstrap
+from arkwright.tenancy import TenancyService, bootstrap
 from tests.unit.shelf import Shelf
 from tests.unit.web import application, signed_in
 
@@ -21,7 +21,8 @@ from tests.unit.web import application, signed_in
 def client(shelf: Shelf, tmp_path: Path) -> Iterator[TestClient]:
     bootstrap(shelf.database, tmp_path / "admin.key")
     deployments = DeploymentService(shelf.registry, shelf.governance)
-    app = application(shelf.database, [shelf.registry, deployments], router)
+    publisher = PlanPublisher(shelf.database, TenancyService(), shelf.registry, deployments)
+    app = application(shelf.database, [shelf.registry, deployments, publisher], router)
     shelf.promote(shelf.register(shelf.stored()))
     with signed_in(app, (tmp_path / "admin.key").read_text().strip()) as opened:
         yield opened

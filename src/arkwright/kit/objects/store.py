@@ -7,7 +7,6 @@ writing beside the target and renaming, elsewhere by the store's own upload-then
 from __future__ import annotations
 
 import errno
-import io
 import os
 import time
 import uuid
@@ -130,7 +129,7 @@ class WorkspaceObjects:
         Raises
         ------
         Unavailable
-            If the disk is full or cannot be written to; errors of the block itself are left as they are.
+            If the disk is full or cannot be written to, or the block fails with an ``OSError`` of its own.
         """
         path = self._path(key)
         if not self._local:
@@ -141,22 +140,20 @@ class WorkspaceObjects:
         # Beside the objects, not among them: what a crash leaves here is no part of any folder that is verified.
         partial = Path(self._root) / _PARTIAL / uuid.uuid4().hex
         try:
-            with _disk(target.parent):
-                partial.parent.mkdir(parents=True, exist_ok=True)
-                target.parent.mkdir(parents=True, exist_ok=True)
-                sink = _Sink(partial, target.parent)
-            with io.BufferedWriter(sink, _CHUNK_BYTES) as stream:
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with partial.open("wb") as stream:
                 yield stream
                 stream.flush()
-                with _disk(target.parent):
-                    os.fsync(stream.fileno())
-            with _disk(target.parent):
-                partial.replace(target)
-                _sync_folder(target.parent)
-        except BaseException:
+                os.fsync(stream.fileno())
+            partial.replace(target)
+            _sync_folder(target.parent)
+        except BaseException as error:
             # Where even this fails, the first error is the one to hear of.
             with suppress(OSError):
                 partial.unlink(missing_ok=True)
+            if isinstance(error, OSError):
+                raise disk_problem(error, target.parent) from error
             raise
 
     def sweep(self, abandoned_seconds: float) -> int:
@@ -209,27 +206,6 @@ class WorkspaceObjects:
 
     def _path(self, key: str) -> str:
         return f"{self._root}/{_clean(key)}"
-
-
-class _Sink(io.FileIO):
-    """A file whose own failures are problems of the disk, unlike those of whoever writes into it."""
-
-    def __init__(self, path: Path, folder: Path) -> None:
-        super().__init__(path, "wb")
-        self._folder = folder
-
-    def write(self, content: Any, /) -> int:
-        """Write, or say what is wrong with the disk."""
-        with _disk(self._folder):
-            return super().write(content)
-
-
-@contextmanager
-def _disk(folder: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise disk_problem(error, folder) from error
 
 
 def _sync_folder(folder: Path) -> None:
