@@ -50,7 +50,8 @@ class Bench:
         return self.rows(BACKGROUND | JOURNAL), kept
 
     def post(self, path: str, body: Any) -> httpx.Response:
-        return self.plane.client.post(path, json=body)
+        answer: httpx.Response = self.plane.client.post(path, json=body)
+        return answer
 
     def job(self, answer: httpx.Response) -> dict[str, Any]:
         assert answer.status_code == 202, answer.text
