@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
 import subprocess
 import sys
@@ -13,48 +11,27 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psycopg
 import pytest
-from sqlalchemy.engine import make_url
 
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, Actor, Context
 from arkwright.core.errors import Conflict
-from arkwright.kit.db import Database, Table
-from arkwright.kit.db.engines import open_engine
-from arkwright.kit.db.policies import application_role, row_level_security
+from arkwright.kit.db import Database
 from arkwright.kit.jobs import JobLogRow, JobQueue, JobRow, JobRun, JobRunner, JobService, Lane, Superseded
 from arkwright.kit.jobs.seat import Seat
-from arkwright.kit.jobs.tables import JobStepRow
 
-pytestmark = pytest.mark.postgres
+pytestmark = [pytest.mark.postgres, pytest.mark.xdist_group("postgres")]
 
-SERVER = os.environ.get("ARKWRIGHT_TEST_POSTGRES", "postgresql://127.0.0.1:5432/postgres")
 CRASH = Path(__file__).parents[1] / "unit" / "kit" / "jobs"
 CONTEXT = Context(Actor("user_test", "user"), DEFAULT_WORKSPACE_ID, "req_test")
-ROWS = (JobRow, JobLogRow, JobStepRow)
 
 
 @pytest.fixture
-def url() -> Iterator[str]:
-    """A scratch database with the tables of jobs, closed to other workspaces."""
-    try:
-        server = psycopg.connect(SERVER, autocommit=True, connect_timeout=3)
-    except psycopg.OperationalError as error:
-        pytest.skip(f"no PostgreSQL server at {SERVER}: {str(error).strip()}")
-    name = f"arkwright_jobs_{secrets.token_hex(6)}"
-    server.execute(f'CREATE DATABASE "{name}"')
-    scratch = make_url(SERVER).set(drivername="postgresql", database=name).render_as_string(hide_password=False)
-    try:
-        engine = open_engine(scratch, step_down=False)
-        Table.metadata.create_all(engine, tables=[Table.metadata.tables[row.__tablename__] for row in ROWS])
-        with engine.begin() as connection:
-            for statement in [*row_level_security([row.__tablename__ for row in ROWS]), *application_role([])]:
-                connection.exec_driver_sql(statement)
-        engine.dispose()
-        yield scratch
-    finally:
-        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
-        server.close()
+def url(postgres_url: str) -> str:
+    """A scratch database with the platform's tables, closed to other workspaces."""
+    database = Database(postgres_url)
+    database.migrate()
+    database.dispose()
+    return postgres_url
 
 
 class Recipe:

@@ -123,15 +123,3 @@ def split_objective(text: str) -> tuple[str, str]:
         if words.startswith(prefix):
             direction, words = meaning, words.split("_", 1)[1] if "_" in words else ""
     return direction, _ALIASES.get(words, words)
-
-
-def known_metric(text: str) -> bool:
-    """Tell whether any task has such an objective; the task itself may not be known yet.
-
-    Examples
-    --------
-    >>> known_metric("maximize_f1"), known_metric("maximize_profit")
-    (True, False)
-    """
-    name = split_objective(text)[1]
-    return any(name in names or _MULTICLASS_FORM.get(name) in names for names in _METRICS.values())

@@ -2,7 +2,7 @@
 
 import pytest
 
-from arkwright.automl.objective import known_metric, resolve_objective
+from arkwright.automl.objective import resolve_objective
 from arkwright.core.errors import Invalid
 
 
@@ -38,7 +38,3 @@ def test_an_objective_that_does_not_fit_is_refused_with_those_that_do(text, task
         resolve_objective(text, task)
     assert refusal.value.code == code
     assert refusal.value.hint.startswith("Use")
-
-
-def test_every_default_is_known():
-    assert all(known_metric(resolve_objective(None, task).name) for task in ("binary", "multiclass", "regression"))

@@ -28,6 +28,7 @@ from arkwright.kit.http import (
     Read,
     RequestMiddleware,
     Write,
+    forget_in_flight,
     install_problem_handlers,
     page_of,
     read_cursor,
@@ -266,6 +267,17 @@ class TestIdempotencyKey:
         clock.advance(86_401)
         client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
         assert names(client) == ["a", "a"]
+
+    def test_a_request_whose_answer_was_lost_in_a_crash_is_not_done_twice(
+        self, client: TestClient, database: Database, context: Context, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        # The process dies after the commit and before the answer is kept; the next start takes dead claims back.
+        monkeypatch.setattr("arkwright.kit.http.idempotency._Memory.keep", lambda _memory, _answer: None)
+        client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        forget_in_flight(database, context.workspace_id)
+        again = client.post("/things", json={"name": "a"}, headers={"Idempotency-Key": "k"})
+        assert (again.status_code, again.json()["code"]) == (409, "idempotency.answer_lost")
+        assert names(client) == ["a"]
 
     def test_without_a_good_key_an_idempotency_key_is_refused(self, app: FastAPI) -> None:
         with TestClient(app) as stranger:

@@ -15,6 +15,7 @@ from fastapi import Depends, Request
 from arkwright.core.context import Context
 from arkwright.core.errors import NotAuthenticated, NotPermitted
 from arkwright.kit.db import Database, UnitOfWork
+from arkwright.kit.http.claims import mark_done
 
 SESSION_COOKIE = "arkwright_session"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -64,6 +65,9 @@ def _write(request: Request, context: Caller) -> Iterator[UnitOfWork]:
     database: Database = request.app.state.database
     with database.write(context) as unit:
         yield unit
+        key: str = getattr(request.state, "idempotency_key", "")
+        if key:
+            mark_done(unit, key)
 
 
 # scope="function": the commit happens before the answer is sent, so what a client was told is true.

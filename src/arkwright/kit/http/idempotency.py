@@ -69,6 +69,7 @@ class IdempotencyMiddleware:
             answer = Response(known.body, known.status_code, headers, media_type=known.content_type)
             await answer(scope, receive, send)
             return
+        scope.setdefault("state", {})["idempotency_key"] = key
         await self._first(scope, receive, send, body, _Memory(database, context, key))
 
     async def _first(self, scope: Scope, receive: Receive, send: Send, body: bytes, memory: _Memory) -> None:
@@ -141,7 +142,7 @@ class _Memory:
 
 
 def forget_in_flight(database: Database, workspace_id: str) -> int:
-    """Take back the claims of requests that died with their process; return how many.
+    """Take back the claims of requests that died with their process before they committed; return how many.
 
     Only for a control plane that has its database for itself, before it takes requests.
     """
