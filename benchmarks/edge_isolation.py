@@ -10,6 +10,7 @@ quiet phase of the same run.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import http.client
 import json
@@ -23,6 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from arkwright.core.errors import Conflict
 from arkwright.front import start_background, stop
 from arkwright.kit.settings import load_settings
 from arkwright.sdk import Client
@@ -128,7 +130,8 @@ def run(url: str, pid: int, key: str, arguments: argparse.Namespace) -> None:
         def training(over: threading.Event) -> None:
             started = client.start_training(DATA, target="Churn", budget=60, name="beside")
             over.wait()
-            started.stop()
+            with contextlib.suppress(Conflict):  # it may have ended by itself
+                started.stop()
 
         measure()  # warm up
         phases = {
