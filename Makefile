@@ -30,7 +30,7 @@ install: $(VENV)/.installed ## Create .venv and install the locked dependencies
 dev: $(VENV)/.installed-dev ## Also install what tests and checks need
 
 demo: $(VENV)/.installed ## Run the whole journey on the telco churn data (about two minutes)
-	$(BIN)/python examples/demo.py --home $(HOME_DIR)/demo
+	$(BIN)/python examples/demo.py --home ./arkwright-demo
 
 up: $(VENV)/.installed ## Start the platform in the foreground; Ctrl-C stops it
 	$(BIN)/arkwright up --home $(HOME_DIR)

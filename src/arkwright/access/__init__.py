@@ -1,8 +1,9 @@
 """Who may do what, and the record that it was done.
 
 Every service calls both: :func:`authorise` before it loads, :func:`record` in the commit that changed something.
-The record is a hash chain for each workspace: :func:`verify_chain` proves, offline, that no entry was altered,
-removed or put in later.
+The record is a hash chain for each workspace: :func:`verify_chain` finds, offline, an entry that was altered, removed
+or put in. Whoever can write to the database could cut the newest entries off together with the recorded head: compare
+the head with one that was noted elsewhere.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def record(
     Parameters
     ----------
     action
-        Dotted verb such as ``model.promote``.
+        Dotted verb such as ``model_version.stage``.
     metadata
         JSON that a later reader needs; ids and numbers, no personal data, no secrets. What has no canonical form is
         kept as text.
@@ -106,13 +106,17 @@ class AuditTrail:
     def verify(self, unit: UnitOfWork) -> ChainVerdict:
         """Recompute the whole chain and compare it with its recorded head."""
         head = unit.session.get(AuditHeadRow, unit.context.workspace_id)
-        return verify_chain(self.entries(unit), expected_head=head.hash if head else GENESIS)
+        if head is None:
+            return verify_chain(self.entries(unit), expected_head=GENESIS)
+        return verify_chain(self.entries(unit, until=head.seq), expected_head=head.hash)
 
-    def entries(self, unit: UnitOfWork) -> Iterator[tuple[ChainEntry, str]]:
-        """Yield every entry with its hash, oldest first."""
+    def entries(self, unit: UnitOfWork, until: int | None = None) -> Iterator[tuple[ChainEntry, str]]:
+        """Yield every entry with its hash, oldest first, up to a number: others may be added meanwhile."""
         seq = 0
         while True:
             query = select(AuditRow).where(AuditRow.seq > seq).order_by(AuditRow.seq).limit(_BATCH)
+            if until is not None:
+                query = query.where(AuditRow.seq <= until)
             rows = list(unit.session.scalars(query))
             for row in rows:
                 yield to_entry(row), row.hash

@@ -21,7 +21,7 @@ def list_audit_log(
     limit: Limit = 50,
     cursor: PageCursor = "",
     entity_id: Annotated[str, Query(description="Only entries about this id.")] = "",
-    action: Annotated[str, Query(description="Only this action, for example model.promote.")] = "",
+    action: Annotated[str, Query(description="Only this action, for example model_version.stage.")] = "",
     trail: AuditTrail = service(AuditTrail),
 ) -> Page[AuditEntry]:
     """Return the workspace's audit entries, newest first."""

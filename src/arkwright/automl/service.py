@@ -213,13 +213,18 @@ def _check_objective(objective: str, task_type: str) -> None:
     """Refuse an objective that suits none of the tasks this can turn out to be."""
     if not objective:
         return
-    problem: Invalid | None = None
+    problems: list[Invalid] = []
     for task in _TASKS[task_type]:
         try:
             resolve_objective(objective, task)
         except Invalid as error:
-            problem = problem or error
+            problems.append(error)
         else:
             return
-    if problem is not None:
-        raise problem
+    if len(problems) == 1:
+        raise problems[0]
+    raise Invalid(
+        f"There is no objective {objective!r}, whatever the task turns out to be.",
+        code="objective.unknown",
+        hint=" ".join(f"{task}: {problem.hint}" for task, problem in zip(_TASKS[task_type], problems, strict=True)),
+    )

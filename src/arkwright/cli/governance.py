@@ -22,7 +22,7 @@ keys = typer.Typer(help="API keys.")
 @audit.command("ls")
 def list_audit_log(
     entity: Annotated[str, typer.Option(help="Only entries about this id.")] = "",
-    action: Annotated[str, typer.Option(help="Only this action, such as model.promote.")] = "",
+    action: Annotated[str, typer.Option(help="Only this action, such as model_version.stage.")] = "",
     limit: Annotated[int, typer.Option(min=1, help="How many at the most.")] = 30,
     _json: Json = False,
 ) -> None:
@@ -104,7 +104,7 @@ def revoke_key(key: Annotated[str, typer.Argument(help="The key's id, key_...")]
 
 def _verdict(verdict: AuditVerdict) -> str:
     if verdict["intact"]:
-        return f"The audit chain is intact: {verdict['n_entries']:,} entries, head {verdict['head'][:16]}."
+        return f"The audit chain is intact: {verdict['n_entries']:,} entries, head {verdict['head']}."
     return f"The audit chain is BROKEN at entry {verdict.get('broken_at')}: {verdict.get('reason')}"
 
 

@@ -20,19 +20,12 @@ _LINES_PER_SECOND = 1.0
 class JobProgress:
     """Shows one job after the other; give it to ``client.jobs.wait`` as ``on_progress``.
 
-    Parameters
-    ----------
-    budget_seconds
-        How long a training may take; its bar then shows the time left.
-    quiet
-        Show nothing.
+    A training's bar shows the time left, as its job reports it.
     """
 
-    def __init__(self, *, budget_seconds: float | None = None, quiet: bool = False) -> None:
-        self._budget_seconds = budget_seconds
+    def __init__(self) -> None:
         self._console = remarks()
-        self._live = self._console.is_terminal and not quiet
-        self._quiet = quiet
+        self._live = self._console.is_terminal
         self._bars: Progress | None = None
         self._tasks: dict[str, TaskID] = {}
         self._said = ("", 0.0)
@@ -55,7 +48,7 @@ class JobProgress:
         """Show what a job says."""
         if self._bars is not None:
             self._draw(self._bars, job)
-        elif not self._quiet:
+        else:
             self._print(job)
 
     def remark(self, text: str) -> None:

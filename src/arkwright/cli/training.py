@@ -160,7 +160,7 @@ def _show_next(model: TrainedModel, *, promoted: bool, refused: bool) -> None:
     heading("Next")
     if promoted:
         say(f"  arkwright deploy {name}")
-    elif not refused:
+    elif not refused and model.evaluation["beats_baseline"]["met"]:
         say(f"  arkwright promote {name} {model.number}")
     say(f"  arkwright batch {name} FILE -o scored.csv")
     say(f"  arkwright model show {name} {model.number}")

@@ -142,10 +142,6 @@ def _times(texts: pa.Array) -> pa.Array:
     return pa.array(naive, ARROW_TYPES["time"])
 
 
-def _json_text(value: Any) -> str | None:
-    return None if value is None else json.dumps(value, default=str, sort_keys=True)
-
-
 def _moments(array: pa.Array) -> pa.Array:
     if pa.types.is_date(array.type):
         array = array.cast(pa.timestamp("ms" if pa.types.is_date64(array.type) else "s"))

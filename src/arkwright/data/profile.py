@@ -21,7 +21,6 @@ from arkwright.data.schema import ColumnSchema, ColumnType
 
 SAMPLE_ROWS = 200_000
 MANY_MISSING = 0.5
-CORRELATED = 0.95
 # Kuhn and Johnson, Applied Predictive Modeling, section 3.5 (caret's nearZeroVar).
 FREQUENCY_RATIO = 95 / 5
 DISTINCT_SHARE = 0.10

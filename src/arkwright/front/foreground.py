@@ -30,8 +30,7 @@ from arkwright.serving import DataPlane, HttpPlanSource, unix_transport
 
 _log = get_logger(__name__)
 _READY_SECONDS = 60.0
-_LOOK_SECONDS = 0.02
-_LOOK_SECONDS = 0.1
+_LOOK_SECONDS = 0.05
 # With the default of 5 ms, a small request can wait that long for a thread that scores a large one.
 _SWITCH_INTERVAL_SECONDS = 0.001
 

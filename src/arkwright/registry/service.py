@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -324,9 +324,7 @@ class RegistryService:
         record(unit, "model_version.stage", "model_version", version.id, facts)
 
     def _previous_production(self, unit: UnitOfWork, model: ModelRow) -> ModelVersionRow:
-        steps = repository.history(unit.session, model.id)
-        earlier = [step.model_version_id for step in steps if step.to_stage == Stage.PRODUCTION]
-        for version_id in reversed(earlier):
+        for version_id in reversed(production_line(repository.history(unit.session, model.id))):
             if version_id == model.production_version_id:
                 continue
             version = repository.version_by_id(unit.session, version_id)
@@ -426,3 +424,19 @@ def _metric_values(evaluation: dict[str, Any] | None) -> dict[str, Any]:
     """Return each metric's value; intervals stay in the evidence."""
     metrics = (evaluation or {}).get("metrics") or {}
     return {name: metric["value"] if isinstance(metric, dict) else metric for name, metric in metrics.items()}
+
+
+def production_line(steps: Iterable[StageChangeRow]) -> list[str]:
+    """Return the ids of the versions that led to the present production version, oldest first.
+
+    A rollback takes what it left behind out of the line: a second one goes further back, never forward again.
+    """
+    line: list[str] = []
+    for step in steps:
+        if step.to_stage != Stage.PRODUCTION:
+            continue
+        if step.kind == "rollback" and step.model_version_id in line:
+            del line[line.index(step.model_version_id) + 1 :]
+        else:
+            line.append(step.model_version_id)
+    return line

@@ -65,7 +65,7 @@ def find_connection(
     url = normalise_url(url)
     known = local if local is not None and _same_origin(local.url, url) else None
     if key is None and known is not None:
-        key = _read_key(known.key_file)
+        key = _read_key(known.key_file) if known.key_file else None
     return Connection(
         url=url,
         key=_sendable(key),
@@ -99,10 +99,12 @@ def local_platform(home: Path) -> Connection:
     """Return the platform whose data folder is ``home``, without its key, from the state it left there."""
     home = home.expanduser().resolve()
     url = _read_json(home / STATE_FILE).get("url")
+    known = url if isinstance(url, str) and _is_url(url) else None
     return Connection(
-        url=normalise_url(url) if isinstance(url, str) and _is_url(url) else DEFAULT_URL,
+        url=normalise_url(known) if known else DEFAULT_URL,
         home=home,
-        key_file=home / KEY_FILE,
+        # Nobody knows who answers at the default address while this platform does not run.
+        key_file=home / KEY_FILE if known else None,
     )
 
 

@@ -58,9 +58,7 @@ def landing(
         ]
     body = "".join(
         [
-            _section(
-                "Recent experiments", _linked(runs) or "<p>None yet. Start with <code>arkwright train</code>.</p>"
-            ),
+            _section("Recent experiments", _linked(runs) or _NO_RUNS),
             _section("Deployments", _linked(endpoints) or "<p>None yet.</p>"),
             _section("Projects", "".join(f"<li><b>{_text(name)}</b> {_text(about)}</li>" for name, about in projects)),
         ]

@@ -50,6 +50,11 @@ def live_sessions(session: Session, now: datetime) -> list[SessionRow]:
     return list(session.scalars(select(SessionRow).where(SessionRow.expires_at > now).order_by(SessionRow.id)))
 
 
+def sessions_of_key(session: Session, key_id: str) -> list[SessionRow]:
+    """Return the browser sessions that an API key opened."""
+    return list(session.scalars(select(SessionRow).where(SessionRow.api_key_id == key_id)))
+
+
 def use_link(session: Session, digest: str, now: datetime) -> LoginLinkRow | None:
     """Mark a link as used and return it, or None if it is unknown, expired or used: atomically."""
     used = session.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
+from arkwright.core.context import system_context
 from arkwright.core.errors import Invalid
 from arkwright.kit.db import Database
 from arkwright.kit.http import Caller, Limit, Page, PageCursor, Read, Write, page_of, read_cursor, service
@@ -71,7 +72,9 @@ def create_login_link(unit: Write, response: Response, tenancy: TenancyService =
 def login(request: Request, token: str, tenancy: TenancyService = service(TenancyService)) -> RedirectResponse:
     """Redeem a login link: set the session's cookie and go to the start page."""
     database: Database = request.app.state.database
-    with database.write_global() as unit:
+    with database.read_global() as unit:
+        workspace_id = tenancy.workspace_of_link(unit, token)
+    with database.write(system_context(workspace_id, getattr(request.state, "request_id", ""))) as unit:
         secret, _row = tenancy.sign_in(unit, token)
     answer = RedirectResponse("/ui", status_code=303, headers={"Cache-Control": "no-store"})
     answer.set_cookie(

@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 
 from arkwright.access import authorise, record
 from arkwright.contracts import Credential
-from arkwright.core.context import Actor, Context
-from arkwright.core.errors import Invalid, NotAuthenticated, NotFound
+from arkwright.core.context import DEFAULT_WORKSPACE_ID, Actor, Context
+from arkwright.core.errors import Conflict, Invalid, NotAuthenticated, NotFound
 from arkwright.core.events import CREDENTIALS_CHANGED
 from arkwright.core.ids import new_id
 from arkwright.kit.db import UnitOfWork
@@ -83,7 +83,13 @@ class TenancyService:
         return repository.keys(unit.session, unit.context.workspace_id)
 
     def revoke_key(self, unit: UnitOfWork, key_id: str) -> ApiKeyRow:
-        """Revoke a key: at once here, within a second at the data planes."""
+        """Revoke a key and end the sessions it opened: at once here, within a second at the data planes.
+
+        Raises
+        ------
+        Conflict
+            If it is the key that asks.
+        """
         authorise(unit, "api_key.revoke", "api_key", key_id)
         row = unit.session.get(ApiKeyRow, key_id)
         if row is None or row.workspace_id != unit.context.workspace_id:
@@ -92,7 +98,15 @@ class TenancyService:
                 code="api_key.not_found",
                 hint="GET /v1/api-keys lists them.",
             )
+        if row.id == unit.context.actor.id:
+            raise Conflict(
+                "A key cannot revoke itself: nobody would be left to undo it.",
+                code="api_key.in_use",
+                hint="Use another key; a restart of the platform writes a new local admin key if the old one is gone.",
+            )
         if row.revoked_at is None:
+            for session in repository.sessions_of_key(unit.session, row.id):
+                session.expires_at = unit.clock.now()
             row.revoked_at = unit.clock.now()
             record(unit, "api_key.revoke", "api_key", row.id)
             unit.emit(CREDENTIALS_CHANGED, row.id, {})
@@ -108,14 +122,20 @@ class TenancyService:
                 workspace_id=unit.context.workspace_id,
                 user_id=self._user_of(unit),
                 role=unit.context.actor.role,
+                api_key_id=unit.context.actor.id if unit.context.actor.kind == "api_key" else None,
                 expires_at=unit.clock.now() + LINK_LIFETIME,
             )
         )
         record(unit, "login_link.create", "session", "")
         return token
 
+    def workspace_of_link(self, unit: UnitOfWork, token: str) -> str:
+        """Return the workspace a login link leads to; the default one for a link that nobody made."""
+        link = unit.session.get(LoginLinkRow, hash_secret(token))
+        return link.workspace_id if link is not None else DEFAULT_WORKSPACE_ID
+
     def sign_in(self, unit: UnitOfWork, token: str) -> tuple[str, SessionRow]:
-        """Redeem a login link and return the new session's secret and row.
+        """Redeem a login link, in its own workspace, and return the new session's secret and row.
 
         Raises
         ------
@@ -136,11 +156,13 @@ class TenancyService:
             workspace_id=link.workspace_id,
             user_id=link.user_id,
             role=link.role,
+            api_key_id=link.api_key_id,
             secret_sha256=hash_secret(secret),
             created_at=now,
             expires_at=now + SESSION_LIFETIME,
         )
         unit.session.add(row)
+        record(unit, "session.create", "session", row.id, {"user": row.user_id, "api_key": row.api_key_id})
         unit.emit(CREDENTIALS_CHANGED, row.id, {})
         return secret, row
 

@@ -63,11 +63,12 @@ class ApiKeyRow(Table):
 
 
 class SessionRow(Table):
-    """A browser that is signed in."""
+    """A browser that is signed in; a session that an API key opened ends with the key."""
 
     __tablename__ = "sessions"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     role: Mapped[str] = mapped_column(String(40))
@@ -82,6 +83,7 @@ class LoginLinkRow(Table):
     __tablename__ = "login_links"
 
     secret_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    api_key_id: Mapped[str | None] = mapped_column(ForeignKey("api_keys.id"))
     workspace_id: Mapped[str] = mapped_column(ForeignKey("workspaces.id"))
     user_id: Mapped[str] = mapped_column(ForeignKey("users.id"))
     role: Mapped[str] = mapped_column(String(40))

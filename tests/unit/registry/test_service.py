@@ -127,6 +127,16 @@ def test_rolling_back_restores_the_previous_production_version(shelf: Shelf) -> 
     assert kinds[-2:] == ["superseded", "rollback"]
 
 
+def test_a_second_rollback_goes_further_back_and_never_forward(shelf: Shelf) -> None:
+    versions = [shelf.register(shelf.stored(weight=-0.05 - 0.01 * n)) for n in range(3)]
+    for version in versions:
+        shelf.promote(version)
+    assert shelf.registry.roll_back(shelf.units, "churn").id == versions[1].id
+    assert shelf.registry.roll_back(shelf.units, "churn").id == versions[0].id
+    with pytest.raises(Conflict, match="no earlier production version"):
+        shelf.registry.roll_back(shelf.units, "churn")
+
+
 def test_rolling_back_without_an_earlier_version_is_a_conflict(shelf: Shelf) -> None:
     shelf.promote(shelf.register(shelf.stored()))
     with pytest.raises(Conflict, match="no earlier production version"):

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from arkwright.access import AuditTrail
 from arkwright.core.clock import FixedClock
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, Context, system_context
-from arkwright.core.errors import NotAuthenticated, NotFound
+from arkwright.core.errors import Conflict, NotAuthenticated, NotFound
 from arkwright.kit.db import Database
 from arkwright.tenancy import TenancyService, bootstrap, hash_secret
 from arkwright.tenancy.tables import ApiKeyRow, WorkspaceRow
@@ -98,10 +99,13 @@ def test_another_workspace_s_key_cannot_be_revoked(database: Database, tenancy: 
 def test_a_login_link_works_once(database: Database, tenancy: TenancyService, key_file: Path) -> None:
     with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
         token = tenancy.create_login_link(unit)
-    with database.write_global() as unit:
+    with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
         secret, _row = tenancy.sign_in(unit, token)
     assert authenticate(database, tenancy, secret).actor.kind == "user"
-    with pytest.raises(NotAuthenticated, match="used already"), database.write_global() as unit:
+    with (
+        pytest.raises(NotAuthenticated, match="used already"),
+        database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit,
+    ):
         tenancy.sign_in(unit, token)
 
 
@@ -111,5 +115,39 @@ def test_a_login_link_goes_stale(
     with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
         token = tenancy.create_login_link(unit)
     clock.advance(601)
-    with pytest.raises(NotAuthenticated), database.write_global() as unit:
+    with pytest.raises(NotAuthenticated), database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
         tenancy.sign_in(unit, token)
+
+
+def test_a_session_ends_with_the_key_that_opened_it(
+    database: Database, tenancy: TenancyService, key_file: Path
+) -> None:
+    admin = authenticate(database, tenancy, key_file.read_text().strip())
+    with database.write(admin) as unit:
+        key = tenancy.create_key(unit, "bob")
+    bob = authenticate(database, tenancy, key.secret)
+    with database.write(bob) as unit:
+        token = tenancy.create_login_link(unit)
+    with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
+        session, _row = tenancy.sign_in(unit, token)
+    assert authenticate(database, tenancy, session).actor.kind == "user"
+    with database.write(admin) as unit:
+        tenancy.revoke_key(unit, key.row.id)
+    with pytest.raises(NotAuthenticated):
+        authenticate(database, tenancy, session)
+
+
+def test_a_key_cannot_revoke_itself(database: Database, tenancy: TenancyService, key_file: Path) -> None:
+    admin = authenticate(database, tenancy, key_file.read_text().strip())
+    with pytest.raises(Conflict, match="cannot revoke itself"), database.write(admin) as unit:
+        tenancy.revoke_key(unit, admin.actor.id)
+
+
+def test_signing_in_is_audited(database: Database, tenancy: TenancyService, key_file: Path) -> None:
+    with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
+        token = tenancy.create_login_link(unit)
+    with database.write(system_context(DEFAULT_WORKSPACE_ID)) as unit:
+        _secret, row = tenancy.sign_in(unit, token)
+    with database.read(system_context(DEFAULT_WORKSPACE_ID)) as unit:
+        newest = AuditTrail().page(unit, limit=1, before_seq=None)[0]
+    assert (newest.action, newest.entity_id) == ("session.create", row.id)
