@@ -39,6 +39,7 @@ down: $(VENV)/.installed ## Stop a platform that runs in the background
 	$(BIN)/arkwright down --home $(HOME_DIR)
 
 test: $(VENV)/.installed-dev ## Run the tests that need no service (the real platform is started where a test needs it)
+	$(PYTEST) --quiet --doctest-modules src/arkwright --ignore=src/arkwright/kit/db/migrations
 	$(PYTEST) -n $(JOBS) --dist loadgroup -m "not postgres" $(PYTEST_ARGS)
 
 integration: $(VENV)/.installed-dev ## Run the tests that need PostgreSQL; skipped, with a reason, where there is none

@@ -7,6 +7,8 @@ from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from arkwright.deployments.resource import as_request, is_resource
+
 
 class CanarySplit(BaseModel):
     """A second version that answers part of the requests."""
@@ -43,7 +45,10 @@ class Slos(BaseModel):
 
 
 class CreateDeployment(BaseModel):
-    """Ask for an endpoint: a ``model`` to follow, or a ``model_version_id`` to pin."""
+    """Ask for an endpoint: a ``model`` to follow, or a ``model_version_id`` to pin.
+
+    The resource form (``apiVersion: arkwright/v1``, ``kind: Deployment``, ``metadata``, ``spec``) is accepted too.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
@@ -58,6 +63,11 @@ class CreateDeployment(BaseModel):
     autoscale: Autoscale | None = None
     slos: Slos | None = None
     project_id: str = Field("", max_length=40)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _resource(cls, body: Any) -> Any:
+        return as_request(body) if is_resource(body) else body
 
 
 class Deployment(BaseModel):

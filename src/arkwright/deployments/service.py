@@ -190,7 +190,11 @@ class DeploymentService:
         return [self._release(unit, version_id) for version_id in unique[:_N_FALLBACKS]]
 
     def _resolve(self, unit: UnitOfWork, request: DeploymentRequest) -> tuple[str, Release, Release | None]:
-        if bool(request.model) == bool(request.model_version_id):
+        followed = request.model
+        if request.canary_version_id and not (followed or request.model_version_id):
+            # A canary alone stands beside the production version of its own model.
+            followed = self._registry.version_by_id(unit, request.canary_version_id).model_id
+        if bool(followed) == bool(request.model_version_id):
             raise Invalid(
                 "A deployment needs either a model to follow or a model_version_id to pin.",
                 code="deployment.subject",
@@ -200,7 +204,7 @@ class DeploymentService:
             version = self._registry.version_by_id(unit, request.model_version_id)
             model_id, stable = version.model_id, self._release(unit, version.id)
         else:
-            model = self._registry.get(unit, request.model)
+            model = self._registry.get(unit, followed)
             production = self._registry.production_of(unit, model.id)
             if production is None:
                 raise Conflict(
