@@ -146,8 +146,8 @@ def work(scene: Scene, client: Client, n_swaps: int = 0) -> None:
     scene.note(f"trained {result['semver']} in {result['chosen']}")
     scene.phase = "promote"
     insist(lambda: _promote(client, result["number"]))
-    for _ in range(n_swaps):
-        insist(lambda: client.models.rollback(MODEL))
+    for n in range(n_swaps):
+        insist(lambda back=n % 2 == 0: _swap(client, result["number"], back=back))
         time.sleep(0.2)
     scene.phase = "done"
 
@@ -165,6 +165,15 @@ def _promote(client: Client, number: int) -> None:
         client.models.promote(MODEL, number)
     except Conflict:
         assert client.models.version(MODEL, number)["stage"] == "production"
+
+
+def _swap(client: Client, number: int, *, back: bool) -> None:
+    """Roll back from a version, or promote it again; what a lost answer had done already is left alone."""
+    in_production = client.models.get(MODEL)["production_version"] == number
+    if back and in_production:
+        client.models.rollback(MODEL)
+    elif not back and not in_production:
+        _promote(client, number)
 
 
 def in_background(scene: Scene, client: Client, n_swaps: int) -> tuple[threading.Thread, list[BaseException]]:

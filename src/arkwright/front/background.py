@@ -8,12 +8,15 @@ import subprocess
 import sys
 import time
 
+import httpx
+
 from arkwright.core.errors import Unavailable
 from arkwright.front.home import RunningPlatform, is_held, problem_file, read_problem, read_state
 from arkwright.kit.settings import Settings
 
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
+DYING_SECONDS = 5.0
 _LOOK_SECONDS = 0.1
 
 
@@ -25,7 +28,7 @@ def start_background(settings: Settings) -> RunningPlatform:
     ArkwrightError
         The reason it could not start.
     """
-    known = read_state(settings)
+    known = _living(settings)
     if known is not None:
         return known
     log_file = settings.home / "logs" / "front.log"
@@ -58,6 +61,25 @@ def start_background(settings: Settings) -> RunningPlatform:
         code="platform.slow_start",
         hint=f"Its logs are in {settings.home / 'logs'}.",
     )
+
+
+def _living(settings: Settings) -> RunningPlatform | None:
+    """Return the platform that runs and answers; one that was killed a moment ago may still hold its lock."""
+    deadline = time.monotonic() + DYING_SECONDS
+    while (state := read_state(settings)) is not None:
+        try:
+            if httpx.get(f"{state.url}/health/live", timeout=2.0, trust_env=False).is_success:
+                return state
+        except httpx.TransportError:
+            pass
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"The platform on {settings.home} (process {state.pid}) runs but does not answer at {state.url}.",
+                code="platform.stuck",
+                hint="Stop it with `arkwright down` and start again.",
+            )
+        time.sleep(_LOOK_SECONDS)
+    return None
 
 
 def status(settings: Settings) -> RunningPlatform | None:

@@ -130,13 +130,11 @@ class MonitoringService:
         Raises
         ------
         NotFound
-            If there is no such deployment, or it has no monitor.
+            If there is no such deployment.
         """
         authorise(unit, "monitor.run", "deployment", deployment)
-        deployment_id = self._deployments.resolve(unit, deployment)
-        row = repository.monitor(unit.session, deployment_id, DRIFT)
-        if row is None:
-            raise monitor_not_found(deployment_id)
+        # A deployment made a moment ago has its monitor now rather than with its event.
+        row = self.create_for_deployment(unit, self._deployments.resolve(unit, deployment))
         return self._submit(unit, row, window or {})
 
     def run_due(self, unit: UnitOfWork) -> Sequence[str]:

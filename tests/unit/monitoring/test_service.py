@@ -256,9 +256,10 @@ def test_what_does_not_exist_is_not_found(monitored: Watched) -> None:
                 call()
 
 
-def test_a_deployment_without_a_monitor_cannot_run_one(watched: Watched) -> None:
-    with watched.database.write(watched.context) as unit, pytest.raises(NotFound, match="no monitor"):
+def test_a_deployment_that_has_no_monitor_yet_gets_one_when_it_is_run(watched: Watched) -> None:
+    with watched.database.write(watched.context) as unit:
         watched.monitoring.run_now(unit, "churn")
+        assert len(watched.monitoring.list(unit, "churn")) == 1
 
 
 def test_only_those_with_a_role_may_look_or_act(monitored: Watched) -> None:
