@@ -2,9 +2,9 @@
 
 Usage: python benchmarks/edge_isolation.py [--seconds 8] [--rate 150]
 
-Requests go out on a fixed schedule (open loop), over one keep-alive connection from this process, and each latency is
-counted from the moment its request was due: a stalled server cannot hide behind a waiting client. Ratios are to the
-quiet phase of the same run.
+Requests go out on a fixed schedule (open loop), over one keep-alive connection from a process that does nothing else,
+and each latency is counted from the moment its request was due: a stalled server cannot hide behind a waiting client.
+Ratios are to the quiet phase of the same run.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import contextlib
 import csv
 import http.client
 import json
+import multiprocessing
 import os
 import signal
 import statistics
@@ -21,6 +22,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -111,8 +113,10 @@ def run(url: str, pid: int, key: str, arguments: argparse.Namespace) -> None:
         deployment = client.deployments.create(model="churn")["id"]
         client.deployments.wait_until_ready(deployment)
 
+        clients = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+
         def measure() -> tuple[list[float], int]:
-            return load(url, key, deployment, arguments.seconds, arguments.rate)
+            return clients.submit(load, url, key, deployment, arguments.seconds, arguments.rate).result()
 
         def busy(over: threading.Event) -> None:
             while not over.is_set():

@@ -59,7 +59,7 @@ def columns_of(frame: pd.DataFrame, signature: Signature) -> dict[str, npt.NDArr
 
 def _numbers(name: str, series: pd.Series[Any]) -> npt.NDArray[Any]:
     if series.dtype.kind in "iuf":
-        numbers = series.to_numpy(dtype="float64", na_value=np.nan)
+        numbers: npt.NDArray[np.float64] = series.to_numpy(dtype="float64", na_value=np.nan)
     else:
         numbers = np.full(len(series), np.nan)
         for index, cell in _present(series):
@@ -96,7 +96,8 @@ def _moments(name: str, series: pd.Series[Any]) -> npt.NDArray[Any]:
             f"The column {name!r} holds something other than dates and times: {error}",
             hint="Convert the column with pandas.to_datetime.",
         ) from error
-    return moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    found: npt.NDArray[np.datetime64] = moments.dt.tz_localize(None).to_numpy(dtype="datetime64[us]")
+    return found
 
 
 def _present(series: pd.Series[Any]) -> Iterator[tuple[int, Any]]:
