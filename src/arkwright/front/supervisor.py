@@ -110,10 +110,6 @@ class Supervisor:
         """Return each child's state: waiting, starting, ready or restarting."""
         return {name: child.state for name, child in self._children.items()}
 
-    def pids(self) -> dict[str, int]:
-        """Return the processes that run now."""
-        return {name: child.process.pid for name, child in self._children.items() if child.process is not None}
-
     async def stop(self, grace_seconds: float = 10.0) -> None:
         """Ask every child to end, then make it."""
         self._stopping = True

@@ -74,11 +74,13 @@ def test_lightgbm_serves_several_threads_that_come_and_go(booster, predictor):
 
 def test_lightgbm_frees_a_row_call_before_its_booster(booster):
     fitted, encoder = booster
+    found = set()
     for _ in range(5):
         evaluator = LightGBMEvaluator(fitted.model_to_string())
-        evaluator.scores_row([0.0] * encoder.n_outputs)
+        found.add(evaluator.scores_row([0.0] * encoder.n_outputs)[0])
         del evaluator
         gc.collect()
+    assert len(found) == 1
 
 
 def test_lightgbm_refuses_a_text_that_is_no_model():

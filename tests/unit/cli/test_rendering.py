@@ -76,8 +76,8 @@ def test_plain_text_has_no_control_characters_but_tabs_and_line_ends(text: str) 
 
 
 def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report_disk_or_permission(PermissionError(13, "Permission denied", "/root/out.csv")) == 1
-    assert "/root/out.csv" in capsys.readouterr().err
+    assert report_disk_or_permission(PermissionError(13, "Permission denied", "/data/out.csv")) == 1
+    assert "/data/out.csv" in capsys.readouterr().err
     report_disk_or_permission(OSError(28, "No space left on device", "/tmp/out.csv"))
     assert "Free some space" in capsys.readouterr().err
 

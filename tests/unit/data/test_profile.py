@@ -143,4 +143,5 @@ def test_a_sample_has_its_size_keeps_the_order_and_ignores_chunks(n_rows: int, l
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1, max_size=20))
 def test_a_profile_of_any_numbers_is_plain_json(values: list[float]) -> None:
     profile = profile_of("x,y\n" + "\n".join(f"{value!r},{-value / 3!r}" for value in values), types={"x": "number"})
-    json.dumps(profile.to_json(), allow_nan=False)
+    stored = json.loads(json.dumps(profile.to_json(), allow_nan=False))
+    assert Profile.from_json(stored) == profile

@@ -43,6 +43,7 @@ def test_a_child_that_dies_at_once_is_started_again_for_ever(tmp_path: Path) -> 
     log = tmp_path / "child.log"
     spec = ChildSpec("child", ["/bin/sh", "-c", "echo started; exit 3"], {}, log, _true)
     run_until(spec, lambda: log.exists() and log.read_text().count("started") >= 12)
+    assert log.read_text().count("started") >= 12
 
 
 def test_a_child_that_cannot_be_started_is_tried_until_it_can(tmp_path: Path) -> None:

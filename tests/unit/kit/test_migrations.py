@@ -26,8 +26,13 @@ def test_the_migrated_schema_is_the_one_in_the_code(database: Database) -> None:
 
 
 def test_migrating_twice_changes_nothing(database: Database) -> None:
+    def schema() -> list[str]:
+        with database.engine.connect() as connection:
+            return list(connection.exec_driver_sql("SELECT sql FROM sqlite_master ORDER BY name").scalars())
+
+    before = schema()
     database.migrate()
-    database.migrate()
+    assert schema() == before
 
 
 def test_every_migration_can_be_undone(database: Database) -> None:

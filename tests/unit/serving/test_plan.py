@@ -175,9 +175,11 @@ async def test_a_torn_plan_file_is_no_reason_not_to_start(platform):
     file = platform.settings.home / "serving" / "plan.json"
     file.parent.mkdir(parents=True)
     file.write_bytes(b'{"epoch": "x", "plan"')
-    platform.publish(1, platform.arm(platform.bundle(1.0)))
+    digest = platform.bundle(1.0)
+    platform.publish(1, platform.arm(digest))
     holder = await started(platform)
     await until(lambda: holder.ready)
+    assert digests(holder) == [digest]
     await holder.stop()
 
 
@@ -215,6 +217,7 @@ async def test_an_acknowledgement_that_could_not_be_sent_is_sent_later(platform)
     await until(lambda: plane.holder.ready)
     platform.control.acknowledge = real
     await until(lambda: platform.control.acknowledged)
+    assert platform.control.acknowledged[-1].generation == 1
     await plane.holder.stop()
 
 
