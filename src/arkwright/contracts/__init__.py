@@ -8,6 +8,7 @@ The control plane, the data planes and the rooms agree on these shapes and on no
 ``baseline``           :class:`Baseline`, what the training data looked like
 ``plan``               :class:`RoutePlan`, which bundle answers which endpoint, and whose keys count
 ``prediction``         :class:`PredictionRecord`, :class:`OutcomeRecord` and the log segments
+``window``             :class:`WindowReport`, what a data plane saw in its last seconds
 =====================  ==============================================================
 
 They are msgspec structs: immutable, typed, quick to decode, and cheap to import.
@@ -20,15 +21,22 @@ from arkwright.contracts.plan import (
     Credential,
     Endpoint,
     EndpointStatus,
+    Fallback,
+    Fuse,
+    Limits,
+    LogPolicy,
+    Objectives,
     PlanAcknowledgement,
     RoutePlan,
 )
 from arkwright.contracts.prediction import SEAL_REQUEST, OutcomeRecord, PredictionRecord, SegmentName
 from arkwright.contracts.signature import Column, Signature
+from arkwright.contracts.window import ArmWindow, WindowReport, latency_bucket, latency_percentile
 
 __all__ = [
     "SEAL_REQUEST",
     "Arm",
+    "ArmWindow",
     "Baseline",
     "BundleFile",
     "BundleManifest",
@@ -37,7 +45,12 @@ __all__ = [
     "Credential",
     "Endpoint",
     "EndpointStatus",
+    "Fallback",
+    "Fuse",
+    "Limits",
+    "LogPolicy",
     "NumericBaseline",
+    "Objectives",
     "OutcomeRecord",
     "ParityRecord",
     "PlanAcknowledgement",
@@ -45,4 +58,7 @@ __all__ = [
     "RoutePlan",
     "SegmentName",
     "Signature",
+    "WindowReport",
+    "latency_bucket",
+    "latency_percentile",
 ]

@@ -52,11 +52,16 @@ class ParityRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class BundleManifest(msgspec.Struct, frozen=True, kw_only=True):
-    """What is in a bundle and where it came from."""
+    """What is in a bundle and where it came from.
+
+    ``predictor`` is ``general`` where the model could not be compiled, or differed from its pipeline by more than the
+    tolerance; ``general_reason`` says which.
+    """
 
     files: tuple[BundleFile, ...]
     task: str
-    predictor: Literal["compiled"] = "compiled"
+    predictor: Literal["compiled", "general"] = "compiled"
+    general_reason: str = ""
     learner: str
     parity: ParityRecord
     lineage: dict[str, str] = {}

@@ -73,10 +73,21 @@ class Settings(BaseSettings):
     )
     max_upload_bytes: int = Field(5_000_000_000, ge=1)
     predict_max_body_bytes: int = Field(8_000_000, ge=1)
-    predict_max_rows: int = Field(
-        10_000, ge=1, validation_alias=_also("PREDICT_MAX_ROWS", "ML_MAX_BATCH_SIZE"), description="Rows a request."
-    )
+    predict_max_rows: int = Field(10_000, ge=1, description="Rows a request.")
     predict_max_in_flight: int = Field(256, ge=1)
+    predict_timeout_seconds: float = Field(10.0, gt=0, description="Longest time a model may take for a request.")
+    micro_batch_max_rows: int = Field(
+        256,
+        ge=1,
+        validation_alias=_also("MICRO_BATCH_MAX_ROWS", "ML_MAX_BATCH_SIZE"),
+        description="Rows scored at once by a model that could not be compiled.",
+    )
+    micro_batch_max_queued: int = Field(1024, ge=1, description="Requests that may wait for such a model.")
+    serve_workers: int = Field(1, ge=1, le=256, description="Processes of `arkwright serve`.")
+    grpc_port: int = Field(0, ge=0, le=65535, description="Port of the Open Inference Protocol over gRPC; 0: off.")
+    allow_pickled_models: bool = Field(
+        False, description="Whether your own models may be stored as pickles, which run code when they are loaded."
+    )
     internal_token: SecretStr = Field(
         SecretStr(""),
         description="Shared by the processes of one platform; made afresh by `arkwright up`.",

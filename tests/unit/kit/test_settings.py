@@ -35,9 +35,9 @@ def test_variables_of_other_programs_are_not_read(monkeypatch: pytest.MonkeyPatc
 
 def test_older_names_are_read_and_ours_go_before_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ML_MAX_BATCH_SIZE", "5")
-    assert load_settings().predict_max_rows == 5
-    monkeypatch.setenv("ARKWRIGHT_PREDICT_MAX_ROWS", "6")
-    assert load_settings().predict_max_rows == 6
+    assert load_settings().micro_batch_max_rows == 5
+    monkeypatch.setenv("ARKWRIGHT_MICRO_BATCH_MAX_ROWS", "6")
+    assert load_settings().micro_batch_max_rows == 6
 
 
 @pytest.mark.parametrize(
