@@ -24,9 +24,9 @@ import msgspec
 from arkwright.automl.learners import load_learner
 from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.training import Candidate, refit, train_fold
+from arkwright.kit.priority import BACKGROUND, give_way
 
 _PR_SET_PDEATHSIG = 1
-_NICENESS = 5
 READY = 0
 """The id of the answer that says that the libraries are loaded."""
 
@@ -81,7 +81,7 @@ class _Inbox:
 def main() -> None:
     """Work until the input ends."""
     _die_with_parent()
-    os.nice(_NICENESS)  # predictions on the same machine go first
+    give_way(BACKGROUND)
     # Whatever a library prints must not get between the answers.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)

@@ -11,6 +11,7 @@ import httpx
 from arkwright.core.errors import ArkwrightError
 from arkwright.front.home import problem_file, read_problem
 from arkwright.front.supervisor import ChildSpec, Probe
+from arkwright.kit.priority import CONTROL_PLANE
 from arkwright.kit.settings import Settings
 from arkwright.serving import unix_transport
 
@@ -43,6 +44,7 @@ def child_specs(settings: Settings) -> list[ChildSpec]:
             ours,
             _log(settings, SERVER),
             _answers(settings.server_socket, "/internal/health", {"X-Arkwright-Internal": token}),
+            niceness=CONTROL_PLANE,
             reason=reason,
         ),
         ChildSpec(

@@ -25,6 +25,7 @@ from arkwright.front.edge import create_edge
 from arkwright.front.home import RunningPlatform, hold_home, leave_problem, published_state
 from arkwright.front.supervisor import Supervisor
 from arkwright.kit.logging import configure_logging, get_logger
+from arkwright.kit.priority import ask_for_short_slices
 from arkwright.kit.settings import Settings
 from arkwright.serving import DataPlane, HttpPlanSource, unix_transport
 
@@ -98,6 +99,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     )
     stopping = _stop_on_signals(server)
     sys.setswitchinterval(_SWITCH_INTERVAL_SECONDS)
+    ask_for_short_slices()
     await plane.start()
     supervisor.start()
     serving = asyncio.create_task(server.serve(sockets=[listener]))

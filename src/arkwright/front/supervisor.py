@@ -20,6 +20,7 @@ from pathlib import Path
 
 from arkwright.core.errors import ArkwrightError, Unavailable
 from arkwright.kit.logging import get_logger
+from arkwright.kit.priority import BACKGROUND, give_way
 
 _log = get_logger(__name__)
 
@@ -46,6 +47,8 @@ class ChildSpec:
         The child's whole environment; secrets go here.
     probe
         Tells whether the child answers.
+    niceness
+        How far it stands back for this process, 1 to 19.
     after
         Name of a child that must have answered before this one is started for the first time.
     reason
@@ -57,6 +60,7 @@ class ChildSpec:
     environment: Mapping[str, str]
     log_file: Path
     probe: Probe
+    niceness: int = BACKGROUND
     after: str = ""
     reason: Callable[[], ArkwrightError | None] = lambda: None
 
@@ -145,11 +149,12 @@ class Supervisor:
             # No memory, no process number, a full disk: all of them pass, and giving up would not.
             _log.warning("child could not be started", child=child.spec.name, reason=error.strerror or str(error))
             return None
-        prober = asyncio.create_task(self._announce(child))
+        tasks = [asyncio.create_task(self._announce(child)), asyncio.create_task(_set_back(child))]
         try:
             return await child.process.wait()
         finally:
-            prober.cancel()
+            for task in tasks:
+                task.cancel()
 
     async def _announce(self, child: _Child) -> None:
         while not await child.spec.probe():  # noqa: ASYNC110 - another process has no event to wait for
@@ -168,6 +173,12 @@ class Supervisor:
             _log.warning("child killed", child=child.spec.name)
             _signal(process, signal.SIGKILL)
             await process.wait()
+
+
+async def _set_back(child: _Child) -> None:
+    """Let this process go first, which answers predictions."""
+    while child.process is not None and not give_way(child.spec.niceness, child.process.pid):  # noqa: ASYNC110
+        await asyncio.sleep(_PROBE_SECONDS)
 
 
 async def _spawn(spec: ChildSpec) -> asyncio.subprocess.Process:

@@ -15,8 +15,6 @@ from arkwright.server.composition import Platform, build_platform
 
 _log = get_logger(__name__)
 _TICK_SECONDS = 20.0
-# Training may take all it can get, but not from predictions.
-_NICENESS = 5
 # A write that a crash cut short; one that is under way touches its file every few seconds.
 _ABANDONED_SECONDS = 3600.0
 
@@ -25,7 +23,6 @@ def main() -> None:
     """Take and run jobs until told to stop."""
     settings = load_settings()
     configure_logging("worker", settings.log_level)
-    os.nice(_NICENESS)
     with scratch_folder("worker"):
         _work(settings)
 

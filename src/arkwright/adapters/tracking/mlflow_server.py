@@ -15,8 +15,6 @@ from urllib.parse import urlsplit
 import uvicorn
 
 _SQLITE = "sqlite"
-# It is the slowest to start, and nobody waits for it but jobs.
-_NICENESS = 5
 _PARTS = ("", "-journal", "-wal", "-shm")
 
 
@@ -25,7 +23,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="arkwright.adapters.tracking.mlflow_server")
     parser.add_argument("--uds", required=True, help="Path of the unix socket.")
     arguments = parser.parse_args()
-    os.nice(_NICENESS)
     create_database(os.environ["_MLFLOW_SERVER_FILE_STORE"])
     uvicorn.run("mlflow.server.fastapi_app:app", uds=arguments.uds, access_log=False)
 
