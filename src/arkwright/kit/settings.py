@@ -66,6 +66,17 @@ class Settings(BaseSettings):
     mlflow_artifacts_url: str = Field(
         "", validation_alias=_also("MLFLOW_ARTIFACTS_URL", "ML_MLFLOW_ARTIFACT_URI"), description="Its artifact root."
     )
+    tracing_enabled: bool = Field(
+        False, validation_alias=_also("TRACING_ENABLED", "ML_TRACING_ENABLED"), description="Send spans over OTLP."
+    )
+    tracing_sample_percent: float = Field(
+        100.0, ge=0, le=100, description="Share of the requests recorded where the caller did not decide."
+    )
+    otlp_endpoint: str = Field(
+        "http://127.0.0.1:4318",
+        validation_alias=_also("OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"),
+        description="Collector of the spans.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info")
     allowed_roots: list[Path] = Field(
         default_factory=list,
