@@ -4,8 +4,9 @@ Usage: python benchmarks/edge_isolation.py [--seconds 8] [--rate 150]
 
 Requests go out on a fixed schedule (open loop), over one keep-alive connection from a process that does nothing else,
 and each latency is counted from the moment its request was due: a stalled server cannot hide behind a waiting client.
-Run as root, that process has real-time priority, so that only the platform's own waits for a processor are counted.
-Each disturbed phase follows a quiet one, and its ratio is to that one.
+Beside it a process that serves nothing wakes up on the same schedule: what it waits, the machine makes everybody wait.
+Run as root, the client has real-time priority, so that only the platform's own waits for a processor are counted.
+A quiet phase goes before each disturbed one.
 """
 
 from __future__ import annotations
@@ -29,11 +30,17 @@ from urllib.parse import urlsplit
 
 from arkwright.core.errors import Conflict
 from arkwright.front import start_background, stop
+from arkwright.kit.priority import ask_for_short_slices
 from arkwright.kit.settings import load_settings
 from arkwright.sdk import Client
 
 DATA = Path(__file__).parents[1] / "examples" / "telco_churn.csv"
+PREDICTION_SECONDS = 0.0003
 NUMBERS = ("SeniorCitizen", "tenure", "MonthlyCharges", "TotalCharges")
+
+
+Measured = tuple[list[float], int, list[float]]
+"""Latencies of the predictions, how many failed, and what the bare process took."""
 
 
 def a_row() -> dict[str, object]:
@@ -63,6 +70,24 @@ def load(url: str, key: str, deployment: str, seconds: float, rate: float) -> tu
     return latencies, failures
 
 
+def bare(seconds: float, rate: float) -> list[float]:
+    """Wake up on the same schedule and compute for as long as a prediction takes; return how long it took, in ms.
+
+    What a process that does nothing else must wait for a processor, no server can avoid.
+    """
+    ask_for_short_slices()
+    latencies = []
+    begun = time.perf_counter()
+    for number in range(int(seconds * rate)):
+        due = begun + (number + 0.5) / rate
+        time.sleep(max(0.0, due - time.perf_counter()))
+        until = time.thread_time() + PREDICTION_SECONDS
+        while time.thread_time() < until:
+            pass
+        latencies.append((time.perf_counter() - due) * 1e3)
+    return latencies
+
+
 def children(pid: int) -> dict[str, int]:
     """Return the platform's processes by name, as Linux lists them."""
     found = {}
@@ -78,9 +103,7 @@ def children(pid: int) -> dict[str, int]:
     return found
 
 
-def during(
-    disturb: Callable[[threading.Event], None], measure: Callable[[], tuple[list[float], int]]
-) -> tuple[list[float], int]:
+def during(disturb: Callable[[threading.Event], None], measure: Callable[[], Measured]) -> Measured:
     """Measure while something goes on."""
     over = threading.Event()
     thread = threading.Thread(target=disturb, args=(over,))
@@ -116,10 +139,12 @@ def run(url: str, pid: int, key: str, arguments: argparse.Namespace) -> None:
         deployment = client.deployments.create(model="churn")["id"]
         client.deployments.wait_until_ready(deployment)
 
-        clients = ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn"))
+        clients = ProcessPoolExecutor(2, mp_context=multiprocessing.get_context("spawn"))
 
-        def measure() -> tuple[list[float], int]:
-            return clients.submit(load, url, key, deployment, arguments.seconds, arguments.rate).result()
+        def measure() -> Measured:
+            beside = clients.submit(bare, arguments.seconds, arguments.rate)
+            latencies, failures = clients.submit(load, url, key, deployment, arguments.seconds, arguments.rate).result()
+            return latencies, failures, beside.result()
 
         def busy(over: threading.Event) -> None:
             while not over.is_set():
@@ -148,21 +173,19 @@ def run(url: str, pid: int, key: str, arguments: argparse.Namespace) -> None:
             "MLflow killed": killing("mlflow"),
             "training beside": training,
         }
-        print(f"\n{'phase':22} {'n':>6} {'failed':>6} {'p50 ms':>8} {'p99 ms':>8} {'p99 / quiet before':>19}")
-        quiet = []
+        print(f"\n{'phase':22} {'n':>6} {'failed':>6} {'p50 ms':>8} {'p99 ms':>8} {'bare process p99 ms':>20}")
         for name, disturb in disturbances.items():
-            quiet.append(show("quiet", measure()))
-            show(name, during(disturb, measure), quiet[-1])
-        print(f"quiet p99: {min(quiet):.2f} to {max(quiet):.2f} ms")
+            show("quiet", measure())
+            show(name, during(disturb, measure))
 
 
-def show(name: str, measured: tuple[list[float], int], before: float | None = None) -> float:
-    """Print a phase's line; return its 99th percentile."""
-    latencies, failures = measured
+def show(name: str, measured: Measured) -> None:
+    latencies, failures, beside = measured
     p50, p99 = percentile(latencies, 50), percentile(latencies, 99)
-    ratio = "" if before is None else f"{p99 / before:.2f}"
-    print(f"{name:22} {len(latencies):>6} {failures:>6} {p50:>8.2f} {p99:>8.2f} {ratio:>19}", flush=True)
-    return p99
+    print(
+        f"{name:22} {len(latencies):>6} {failures:>6} {p50:>8.2f} {p99:>8.2f} {percentile(beside, 99):>20.2f}",
+        flush=True,
+    )
 
 
 def percentile(values: list[float], share: int) -> float:
