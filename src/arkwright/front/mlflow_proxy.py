@@ -22,22 +22,26 @@ from arkwright.core.errors import (
     PayloadTooLarge,
     Unavailable,
 )
+from arkwright.front.mlflow_own import OwnRecords
 from arkwright.front.mlflow_rules import MAX_BODY_BYTES, Kind, Verdict, judge
 from arkwright.front.proxy import Headers, UnixProxy, passed_on
 from arkwright.serving import (
     ClientGone,
     DataPlane,
+    Message,
     Principal,
     Receive,
     Scope,
     Send,
     header,
+    read_body,
     request_id_of,
     respond,
     respond_json,
 )
 
 PREFIX = "/mlflow"
+_LOOK_SECONDS = 5.0
 
 # Credentials and origins are ours to judge; a workspace or an address of the caller's choice is not to be believed.
 _DROPPED = (
@@ -85,6 +89,7 @@ class MlflowProxy:
     def __init__(self, plane: DataPlane, upstream: UnixProxy) -> None:
         self._plane = plane
         self._upstream = upstream
+        self._own = OwnRecords()
 
     async def close(self) -> None:
         """Close the connections to MLflow's server."""
@@ -126,13 +131,30 @@ class MlflowProxy:
         if verdict.kind is Kind.WORKSPACES:
             await _answer_workspaces(scope, send, verdict, workspace)
             return
+        if scope["method"] not in ("GET", "HEAD"):
+            receive = await self._check_own(scope, receive, verdict, workspace)
         await self._pass_on(scope, receive, send, verdict, workspace)
+
+    async def _check_own(self, scope: Scope, receive: Receive, verdict: Verdict, workspace: str) -> Receive:
+        """Refuse what would change our own records; return what still is to be received."""
+
+        async def look(target: str) -> bytes | None:
+            return await self._upstream.fetch(
+                target, _LOOK_SECONDS, [(b"x-mlflow-workspace", workspace.encode("ascii"))], missing=b""
+            )
+
+        if verdict.kind is Kind.STREAM or verdict.path.endswith("/upload-artifact"):
+            await self._own.check_artifact(verdict.path, scope["query_string"], look)
+            return receive
+        _check_not_compressed(scope)
+        body = await read_body(scope, receive, MAX_BODY_BYTES)
+        await self._own.check_call(verdict.path, body, look)
+        return _replayed(body, receive)
 
     async def _pass_on(self, scope: Scope, receive: Receive, send: Send, verdict: Verdict, workspace: str) -> None:
         streamed = verdict.kind is Kind.STREAM
-        if not streamed and header(scope, b"content-encoding") not in (None, b"identity"):
-            # A small compressed body can unfold into a very large one.
-            raise PayloadTooLarge("Compressed request bodies are not accepted here; send it uncompressed.")
+        if not streamed:
+            _check_not_compressed(scope)
         headers = passed_on(scope, _DROPPED)
         headers += [(b"host", b"localhost"), (b"x-mlflow-workspace", workspace.encode("ascii"))]
         if verdict.kind is Kind.SERVER_INFO:
@@ -148,6 +170,22 @@ class MlflowProxy:
             max_body_bytes=None if streamed else MAX_BODY_BYTES,
             rewrite=_as_artifact if streamed or verdict.path.endswith("get-artifact") else _relocated,
         )
+
+
+def _check_not_compressed(scope: Scope) -> None:
+    if header(scope, b"content-encoding") not in (None, b"identity"):
+        # A small compressed body can unfold into a very large one.
+        raise PayloadTooLarge("Compressed request bodies are not accepted here; send it uncompressed.")
+
+
+def _replayed(body: bytes, receive: Receive) -> Receive:
+    """Return a ``receive`` that gives a body that was read already, then goes on."""
+    pending = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def again() -> Message:
+        return pending.pop() if pending else await receive()
+
+    return again
 
 
 def _relocated(headers: Headers) -> Headers:

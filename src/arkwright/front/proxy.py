@@ -117,9 +117,16 @@ class UnixProxy:
             watch.cancel()
             await asyncio.gather(relay, watch, return_exceptions=True)
 
-    async def fetch(self, path: str, timeout_seconds: float) -> bytes | None:
-        """Return what the child answers to a GET, or None if it does not answer 200 in time."""
-        request = httpx.Request("GET", _ANYWHERE.join(path), headers={"Host": "localhost"})
+    async def fetch(
+        self,
+        path: str,
+        timeout_seconds: float,
+        headers: Iterable[tuple[bytes, bytes]] = (),
+        *,
+        missing: bytes | None = None,
+    ) -> bytes | None:
+        """Return what the child answers to a GET, ``missing`` for a 404, or None if it does not answer 200 in time."""
+        request = httpx.Request("GET", _ANYWHERE.join(path), headers=[(b"host", b"localhost"), *headers])
         try:
             async with asyncio.timeout(timeout_seconds):
                 response = await self._transport.handle_async_request(request)
@@ -129,6 +136,8 @@ class UnixProxy:
                     await response.aclose()
         except (httpx.TransportError, TimeoutError):
             return None
+        if response.status_code == httpx.codes.NOT_FOUND:
+            return missing
         return content if response.status_code == httpx.codes.OK else None
 
     async def _relay(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -137,6 +139,60 @@ async def test_while_mlflow_warms_up_the_client_is_told_to_come_back(platform):
         answer = await client.post(RUNS, json={})
     assert (answer.status_code, answer.json()["error_code"]) == (503, "TEMPORARILY_UNAVAILABLE")
     assert answer.headers["retry-after"]
+
+
+OURS, THEIRS, NOBODYS = "a" * 32, "b" * 32, "c" * 32
+API = "/mlflow/api/2.0/mlflow"
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("runs/log-metric", {"run_id": OURS, "key": "auc", "value": 1.0}),
+        ("runs/log-batch", {"runId": OURS}),
+        ("runs/update", {"run_uuid": OURS, "status": "FAILED"}),
+        ("runs/delete", {"run_id": OURS}),
+        ("runs/restore", {"run_id": OURS}),
+        ("experiments/delete", {"experiment_id": "1"}),
+        ("experiments/update", {"experimentId": "1", "new_name": "x"}),
+        ("runs/set-tag", {"run_id": THEIRS, "key": "arkwright.trial_key", "value": "x"}),
+        ("runs/create", {"experiment_id": "2", "tags": [{"key": "arkwright.kind", "value": "trial"}]}),
+        ("runs/log-batch", {"run_id": THEIRS, "tags": [{"key": "arkwright.kind", "value": "trial"}]}),
+        ("model-versions/set-tag", {"name": "m", "version": "1", "key": "arkwright.digest", "value": "x"}),
+    ],
+)
+async def test_what_our_search_recorded_cannot_be_changed_through_mlflow(platform, echo, path, body):
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        answer = await client.post(f"{API}/{path}", json=body)
+        twice = await client.post(f"{API}/{path}", json=json.dumps(body))
+    assert (answer.status_code, answer.json()["error_code"]) == (403, "PERMISSION_DENIED")
+    assert twice.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("runs/log-metric", {"run_id": THEIRS, "key": "arkwright.auc", "value": 1.0}),
+        ("runs/update", {"run_id": NOBODYS}),
+        ("runs/set-tag", {"run_id": OURS, "key": "mlflow.note.content", "value": "good"}),
+        ("experiments/delete", {"experiment_id": "2"}),
+        ("runs/search", {"experiment_ids": ["1"]}),
+    ],
+)
+async def test_everything_else_passes_with_its_body(platform, echo, path, body):
+    sent = json.dumps(body).encode()
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        answer = await client.post(f"{API}/{path}", content=sent)
+    assert answer.json()["sha256"] == hashlib.sha256(sent).hexdigest()
+
+
+async def test_a_file_of_our_run_is_not_overwritten(platform, echo):
+    artifacts = "/mlflow/api/2.0/mlflow-artifacts/artifacts/workspaces/default/1"
+    async with opened(platform, headers=BEARER) as (client, _plane):
+        refused = await client.put(f"{artifacts}/{OURS}/artifacts/model.txt", content=b"x")
+        upload = await client.post(f"{API}/upload-artifact?run_uuid={OURS}&path=x", content=b"x")
+        kept = await client.put(f"{artifacts}/{THEIRS}/artifacts/model.txt", content=b"x")
+    assert (refused.status_code, upload.status_code, kept.status_code) == (403, 403, 200)
 
 
 CLIENT = """
