@@ -22,6 +22,11 @@ Columns = Mapping[str, npt.NDArray[Any]]
 
 FloatArray = npt.NDArray[np.float64]
 
+_BOOLEANS: dict[str | None, bool] = {
+    **dict.fromkeys(("True", "true", "1"), True),
+    **dict.fromkeys(("False", "false", "0"), False),
+}
+
 FIRST_MOMENT = np.datetime64("0001-01-01T00:00:00", "us")
 LAST_MOMENT = np.datetime64("9999-12-31T23:59:59.999999", "us")
 
@@ -37,6 +42,17 @@ def as_text(value: object) -> str | None:
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     return str(value)
+
+
+def read_boolean(text: str | None) -> bool | None:
+    """Read the text of a boolean; anything else is missing.
+
+    Examples
+    --------
+    >>> read_boolean("True"), read_boolean("false"), read_boolean("0"), read_boolean("maybe")
+    (True, False, False, None)
+    """
+    return _BOOLEANS.get(text)
 
 
 def parse_moment(text: str) -> datetime:

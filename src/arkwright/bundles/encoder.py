@@ -19,6 +19,7 @@ from arkwright.bundles.cells import Columns, FloatArray
 from arkwright.bundles.kernels import (
     CategoryCode,
     FittedKernel,
+    FoldKernel,
     Kernel,
     MomentParts,
     Number,
@@ -32,7 +33,7 @@ from arkwright.core.errors import Invalid
 
 Layout = Literal["tree", "linear"]
 
-_KERNELS: dict[Layout, dict[str, type[FittedKernel]]] = {
+_KERNELS: dict[Layout, dict[str, type[FoldKernel]]] = {
     "tree": {"numeric": Number, "categorical": CategoryCode, "time": MomentParts},
     "linear": {"numeric": ScaledNumber, "categorical": OneHot, "time": ScaledMoment},
 }

@@ -5,6 +5,10 @@ The fast predictor serves only where it does: a model that was evaluated one way
 
 from __future__ import annotations
 
+import math
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -12,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.bundles.cells import FIRST_MOMENT, LAST_MOMENT, Columns, FloatArray, missing_column
+from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.predictor import Predictor
 from arkwright.bundles.rows import to_rows
 from arkwright.contracts import Column, ParityRecord
@@ -22,12 +27,32 @@ MAX_ROWS = 20_000
 _MAX_CELLS = 4_000_000  # so that a table of thousands of columns takes seconds, not minutes
 _N_CARRIERS = 8
 
+MAX_REFERENCE_ROWS = 5_000
+"""Rows of a sample that are put to a user's own model, which answers perhaps a thousand a second."""
+
 _ODD_CELLS: dict[ColumnKind, tuple[Any, ...]] = {
     "numeric": (0.0, -0.0, -1.0, 0.1, 2.0**53, 5e-324, 1e300, -1e300),
     "categorical": ("", "a level that training never saw", "0", "\u00e4\u4e16\U0001f600", "True"),
     "time": (FIRST_MOMENT, np.datetime64("1969-12-31T23:59:59.999999", "us"), LAST_MOMENT),
 }
 _MAX_ODD = 1 + max(map(len, _ODD_CELLS.values()))
+
+
+@dataclass(frozen=True)
+class ModelParity:
+    """What :func:`measure_model_parity` found.
+
+    Attributes
+    ----------
+    n_refused
+        Rows that both the model and its compiled form refuse to answer.
+    example
+        The row on which they are furthest apart, in words; empty where they never are.
+    """
+
+    record: ParityRecord
+    n_refused: int
+    example: str
 
 
 def measure_parity(
@@ -90,6 +115,100 @@ def measure_parity(
         max_abs_difference=difference,
         tolerance=predictor.evaluator.tolerance * largest if tolerance is None else tolerance,
     )
+
+
+def measure_model_parity(
+    predictor: Predictor,
+    reference: Callable[[Columns], FloatArray],
+    columns: Columns,
+    *,
+    tolerance: float | None = None,
+    max_rows: int = MAX_REFERENCE_ROWS,
+) -> ModelParity:
+    """Compare a compiled model with the model it was compiled from, on a sample and on rows made up to be difficult.
+
+    Parameters
+    ----------
+    predictor
+        The model as it would serve.
+    reference
+        The original's own scores of a table, shaped as ``predict_columns`` shapes them; it may raise.
+    columns
+        The sample.
+
+    Returns
+    -------
+    ModelParity
+        Both must refuse the same rows and agree on the others; where one refuses alone, the difference is infinite.
+    """
+    spec = predictor.signature.columns
+    inputs = {column.name: columns[column.name] for column in spec if column.name in columns}
+    n_rows = next((values.size for values in inputs.values()), 0)
+    if n_rows == 0:
+        raise Invalid("Parity cannot be measured without rows.", code="bundle.parity", hint="Give a sample with rows.")
+    chosen = _evenly(n_rows, min(max_rows, max(1, _MAX_CELLS // len(inputs))))
+    sample = {name: values[chosen] for name, values in inputs.items()}
+    difference, largest, n_compared, n_refused, example = 0.0, 1.0, 0, 0, ""
+    for table in (sample, _difficult(spec, sample), _all_missing(spec)):
+        rows = to_rows(table)
+        expected = _reference_scores(reference, table, len(rows))
+        found = _scores_or_refusals(predictor, rows)
+        for row, own, ours in zip(rows, expected, found, strict=True):
+            n_compared += 1
+            n_refused += own is None
+            if own is not None:
+                largest = max(largest, float(np.max(np.abs(own), initial=0.0, where=np.isfinite(own))))
+            apart = _apart(own, ours)
+            if apart > difference:
+                difference, example = apart, _described(row, own, ours)
+        kept = np.array([ours is not None for ours in found])
+        if kept.any():
+            # The columnar path, too: batches take it.
+            scores = predictor.predict_columns({name: values[kept] for name, values in table.items()})
+            difference = max(difference, _difference(scores, np.array([ours for ours in found if ours is not None])))
+    record = ParityRecord(
+        n_rows=n_compared,
+        max_abs_difference=min(difference, sys.float_info.max),
+        tolerance=predictor.evaluator.tolerance * largest if tolerance is None else tolerance,
+    )
+    return ModelParity(record=record, n_refused=n_refused, example=example)
+
+
+def _reference_scores(
+    reference: Callable[[Columns], FloatArray], table: Columns, n_rows: int
+) -> list[FloatArray | None]:
+    """Return the original's scores row by row, None where it raises; rows that raise are found by halving."""
+    try:
+        return list(reference(table))
+    except Exception:  # noqa: BLE001 - a model may raise anything, which means that it refuses
+        if n_rows == 1:
+            return [None]
+    half = n_rows // 2
+    upper = {name: values[:half] for name, values in table.items()}
+    lower = {name: values[half:] for name, values in table.items()}
+    return _reference_scores(reference, upper, half) + _reference_scores(reference, lower, n_rows - half)
+
+
+def _scores_or_refusals(predictor: Predictor, rows: list[dict[str, Any]]) -> list[FloatArray | None]:
+    found: list[FloatArray | None] = []
+    for row in msgspec.json.decode(msgspec.json.encode(rows)):
+        try:
+            found.append(np.array(predictor.scores_row(row), dtype=np.float64))
+        except CellRefused:
+            found.append(None)
+    return found
+
+
+def _apart(own: FloatArray | None, ours: FloatArray | None) -> float:
+    if own is None or ours is None:
+        return 0.0 if own is ours else math.inf
+    return _difference(own, ours)
+
+
+def _described(row: dict[str, Any], own: FloatArray | None, ours: FloatArray | None) -> str:
+    shown = {name: value if not isinstance(value, str) else value[:40] for name, value in list(row.items())[:20]}
+    answers = ["it refuses" if scores is None else f"{scores.tolist()[:5]}" for scores in (own, ours)]
+    return f"{shown}: the model answers {answers[0]}, compiled {answers[1]}"
 
 
 def _difficult(columns: tuple[Column, ...], holdout: Columns) -> dict[str, npt.NDArray[Any]]:

@@ -5,21 +5,19 @@ A signature, an encoder and an evaluator put together: the part of a bundle that
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import numpy.typing as npt
 
+from arkwright.bundles.answers import Answers
 from arkwright.bundles.cells import Columns, FloatArray
 from arkwright.bundles.encoder import Encoder
+from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.evaluators import Evaluator
 from arkwright.bundles.validation import InstanceValidator, check_columns
 from arkwright.contracts import Signature
 from arkwright.core.errors import Invalid
-
-POSITIVE_THRESHOLD = 0.5
-"""A binary score at or above it is labelled positive."""
 
 
 class Predictor:
@@ -60,12 +58,8 @@ class Predictor:
         self.evaluator = evaluator
         self._validator = InstanceValidator(signature)
         self._echoed = signature.identifiers
-        answers: dict[str, Callable[[list[float], bool], dict[str, Any]]] = {
-            "binary": self._binary,
-            "multiclass": self._multiclass,
-            "regression": self._regression,
-        }
-        self._answer = answers[signature.task]
+        self._answers = Answers(signature)
+        self._answer = self._answers.of_row
 
     def __reduce__(self) -> Any:
         return Predictor, (self.signature, self.encoder, self.evaluator)
@@ -93,12 +87,52 @@ class Predictor:
         """
         self._validator.check(rows)
         encode, scores_row, answer = self.encoder.encode_row, self.evaluator.scores_row, self._answer
-        predictions = []
-        for row in rows:
-            prediction = {name: row[name] for name in self._echoed if name in row}
-            prediction.update(answer(scores_row(encode(row)), with_scores))
-            predictions.append(prediction)
+        predictions: list[dict[str, Any]] = []
+        try:
+            for row in rows:
+                prediction = {name: row[name] for name in self._echoed if name in row}
+                prediction.update(answer(scores_row(encode(row)), with_scores))
+                predictions.append(prediction)
+        except CellRefused as refused:
+            raise refused.at(len(predictions)) from None
         return predictions
+
+    def explain_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Say for each row what each input column added to the raw score.
+
+        Returns
+        -------
+        list of dict
+            ``prediction`` as ``predict_rows`` answers it; ``contributions`` by column, which with ``base_value`` add up
+            to the raw score of the label (binary: of the positive class); ``scale`` names what turns that into the
+            score: ``identity``, ``sigmoid``, ``softmax``, ``ovr``, ``exp`` or ``other``.
+
+        Raises
+        ------
+        PredictionInvalid
+            If an instance does not fit the signature.
+        ContributionsUnavailable
+            If the model's score is no sum of its features' shares.
+        """
+        predictions = self.predict_rows(rows)
+        columns, sources = [column.name for column in self.signature.columns], self.encoder.source_columns
+        explained = []
+        for row, prediction in zip(rows, predictions, strict=True):
+            shares = self.evaluator.contributions_row(self.encoder.encode_row(row))
+            multiclass = self.signature.task == "multiclass"
+            own = shares[self.signature.classes.index(prediction["label"]) if multiclass else 0]
+            contributions = dict.fromkeys(columns, 0.0)
+            for source, share in zip(sources, own, strict=False):  # the last share is the base value
+                contributions[source] += share
+            explained.append(
+                {
+                    "prediction": prediction,
+                    "base_value": own[-1],
+                    "contributions": contributions,
+                    "scale": self.evaluator.link,
+                }
+            )
+        return explained
 
     def predict_row(self, row: dict[str, Any], *, with_scores: bool = False) -> dict[str, Any]:
         """Check and answer one row."""
@@ -135,24 +169,4 @@ class Predictor:
 
     def answer_scores(self, scores: FloatArray) -> dict[str, npt.NDArray[Any]]:
         """Turn scores as ``predict_columns`` returns them into the answer's columns."""
-        if self.signature.task == "regression":
-            return {"value": scores[:, 0]}
-        classes = np.empty(len(self.signature.classes), dtype=object)
-        classes[:] = self.signature.classes
-        if self.signature.task == "binary":
-            return {"label": classes[(scores[:, 0] >= POSITIVE_THRESHOLD).astype(np.intp)], "score": scores[:, 0]}
-        best = scores.argmax(axis=1)
-        return {"label": classes[best], "score": scores[np.arange(best.size), best]}
-
-    def _binary(self, scores: list[float], with_scores: bool) -> dict[str, Any]:  # noqa: ARG002 - one shape of answer
-        return {"label": self.signature.classes[scores[0] >= POSITIVE_THRESHOLD], "score": scores[0]}
-
-    def _multiclass(self, scores: list[float], with_scores: bool) -> dict[str, Any]:
-        score = max(scores)
-        answer: dict[str, Any] = {"label": self.signature.classes[scores.index(score)], "score": score}
-        if with_scores:
-            answer["scores"] = dict(zip(map(str, self.signature.classes), scores, strict=True))
-        return answer
-
-    def _regression(self, scores: list[float], with_scores: bool) -> dict[str, Any]:  # noqa: ARG002 - see above
-        return {"value": scores[0]}
+        return self._answers.of_scores(scores)

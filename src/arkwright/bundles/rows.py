@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from arkwright.bundles.cells import NAN, Columns, as_moments, as_numbers, as_text, parse_moment
 from arkwright.contracts import Signature
+from arkwright.contracts.signature import ColumnKind
 
 _EXACT_INT = 2.0**53
 
@@ -39,8 +40,14 @@ def rows_to_columns(rows: Sequence[Mapping[str, Any]], signature: Signature) -> 
     >>> rows_to_columns([{"age": 41}, {"age": None}], signature)
     {'age': array([41., nan])}
     """
-    readers = {"numeric": _numbers, "categorical": _texts, "time": _moments}
-    return {column.name: readers[column.kind]([row.get(column.name) for row in rows]) for column in signature.columns}
+    return {
+        column.name: read_cells(column.kind, [row.get(column.name) for row in rows]) for column in signature.columns
+    }
+
+
+def read_cells(kind: ColumnKind, cells: Sequence[Any]) -> npt.NDArray[Any]:
+    """Return one column as a table has it, from JSON values that passed validation."""
+    return _READERS[kind](cells)
 
 
 def _cells(values: npt.NDArray[Any]) -> list[Any]:
@@ -71,16 +78,23 @@ def _moment_cells(values: npt.NDArray[Any]) -> list[str | None]:
     return [None if gone else text + ending for text, gone in zip(texts.tolist(), missing.tolist(), strict=True)]
 
 
-def _numbers(cells: list[Any]) -> npt.NDArray[Any]:
+def _numbers(cells: Sequence[Any]) -> npt.NDArray[Any]:
     return as_numbers(np.array([NAN if cell is None else float(cell) for cell in cells], dtype=np.float64))
 
 
-def _texts(cells: list[Any]) -> npt.NDArray[Any]:
+def _texts(cells: Sequence[Any]) -> npt.NDArray[Any]:
     column = np.empty(len(cells), dtype=object)
     column[:] = [as_text(cell) for cell in cells]
     return column
 
 
-def _moments(cells: list[Any]) -> npt.NDArray[Any]:
+def _moments(cells: Sequence[Any]) -> npt.NDArray[Any]:
     moments = [np.datetime64("NaT") if cell is None else np.datetime64(parse_moment(cell), "us") for cell in cells]
     return np.array(moments, dtype="datetime64[us]")
+
+
+_READERS: dict[ColumnKind, Callable[[Sequence[Any]], npt.NDArray[Any]]] = {
+    "numeric": _numbers,
+    "categorical": _texts,
+    "time": _moments,
+}

@@ -7,7 +7,8 @@ A bundle is a folder. ``manifest.json`` lists each other file with its size and 
     signature.json     Signature
     encoder.json       the fitted transform plan: how a row becomes a vector of float64
     estimator.json     which native evaluator, and its small parameters
-    model.txt | *.npz  the evaluator's own file (LightGBM text, linear coefficients)
+    model.txt | *.npz  the evaluator's own files (trees as LightGBM text, linear coefficients, an ensemble's members)
+    model/             instead of the three above: an MLflow model that could not be compiled
     baseline.json      Baseline
     example.json       a few input rows, as a request would carry them
 """

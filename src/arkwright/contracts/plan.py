@@ -153,6 +153,13 @@ class RoutePlan(msgspec.Struct, frozen=True, kw_only=True):
     protected_model_ids: tuple[str, ...] = ()
 
 
+class SavedPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """A plan as a data plane keeps it in ``serving/plan.json``, and starts from when the control plane is away."""
+
+    epoch: str
+    plan: RoutePlan
+
+
 class EndpointStatus(msgspec.Struct, frozen=True, kw_only=True):
     """What became of one endpoint at one data plane."""
 

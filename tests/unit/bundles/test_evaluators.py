@@ -7,6 +7,7 @@ import importlib.util
 import pickle
 import subprocess
 import sys
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import lightgbm
@@ -18,13 +19,17 @@ from sklearn.linear_model import LogisticRegression
 
 from arkwright.bundles import (
     EVALUATORS,
+    AverageEvaluator,
     ConstantEvaluator,
     EvaluatorFailed,
     EvaluatorUnavailable,
+    LeavesEvaluator,
     LightGBMEvaluator,
     LinearEvaluator,
+    Member,
+    TreesEvaluator,
 )
-from arkwright.bundles.evaluators.lightgbm import _Library, _library
+from arkwright.bundles.evaluators.lightgbm_library import LightGBMLibrary, lightgbm_library
 
 
 def hard_matrix(n_features, n_rows=300):
@@ -61,26 +66,112 @@ def test_other_objectives_agree_too(objective, n_outputs, bits):
     assert np.array_equal(bits([evaluator.scores_row(row) for row in X.tolist()]), bits(expected))
 
 
-def test_lightgbm_serves_several_threads_that_come_and_go(booster, predictor):
+@pytest.mark.parametrize("objective", ["binary", "multiclass", "regression", "poisson"])
+def test_contributions_are_lightgbm_s_own_and_add_up_to_the_raw_score(objective):
+    X = hard_matrix(4)
+    parameters = {"objective": objective, "verbosity": -1, "num_threads": 1}
+    parameters |= {"num_class": 3} if objective == "multiclass" else {}
+    y = np.arange(300) % (2 if objective == "binary" else 3)
+    fitted = lightgbm.train(parameters, lightgbm.Dataset(X, y), num_boost_round=5)
+    expected = fitted.predict(X, pred_contrib=True).reshape(300, -1, 5)
+    raw = fitted.predict(X, raw_score=True).reshape(300, -1)
+    for evaluator in (LightGBMEvaluator(fitted.model_to_string()), TreesEvaluator(fitted.model_to_string())):
+        found = np.array([evaluator.contributions_row(row) for row in X.tolist()])
+        assert found.tolist() == expected.tolist()
+        assert np.allclose(found.sum(axis=2), raw, atol=1e-9)
+
+
+def test_contributions_of_averaged_trees_add_up_too():
+    X = hard_matrix(4)
+    parameters = {"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.6, "verbosity": -1, "num_threads": 1}
+    fitted = lightgbm.train(parameters, lightgbm.Dataset(X, np.arange(300) % 7), num_boost_round=5)
+    evaluator = LightGBMEvaluator(fitted.model_to_string())
+    for row in X[:20].tolist():
+        assert sum(evaluator.contributions_row(row)[0]) == pytest.approx(evaluator.scores_row(row)[0])
+
+
+def test_the_constant_has_no_contributions():
+    assert ConstantEvaluator([0.25, 0.75], n_features=1).contributions_row([3.0]) == [[0.0, 0.25], [0.0, 0.75]]
+
+
+@pytest.mark.parametrize(
+    ("objective", "link"),
+    [("binary", "sigmoid"), ("cross_entropy", "sigmoid"), ("regression", "identity"), ("gamma", "exp")],
+)
+def test_a_booster_knows_its_link(objective, link):
+    X = hard_matrix(2)
+    y = np.arange(300) % 2 + (0.5 if objective == "gamma" else 0.0)
+    fitted = lightgbm.train({"objective": objective, "verbosity": -1}, lightgbm.Dataset(X, y), num_boost_round=1)
+    assert LightGBMEvaluator(fitted.model_to_string()).link == link
+
+
+def test_a_booster_of_square_roots_has_a_link_of_its_own():
+    X = hard_matrix(2)
+    settings = {"objective": "regression", "reg_sqrt": True, "verbosity": -1}
+    fitted = lightgbm.train(settings, lightgbm.Dataset(X, np.arange(300)), num_boost_round=1)
+    assert LightGBMEvaluator(fitted.model_to_string()).link == "other"
+
+
+def test_converted_trees_keep_small_numbers_and_native_boosters_do_not():
+    X = np.array([[0.0]] * 50 + [[1.0]] * 50)
+    fitted = lightgbm.train(
+        {"objective": "regression", "verbosity": -1, "min_data_in_leaf": 1}, lightgbm.Dataset(X, X[:, 0]), 1
+    )
+    text = fitted.model_to_string()
+    threshold = text.split("threshold=")[1].split()[0]
+    text = text.replace(f"threshold={threshold}", "threshold=0.0").replace("tree_sizes", "ignored")
+    native, converted = LightGBMEvaluator(text), TreesEvaluator(text)
+    assert native.scores_row([1e-40]) == native.scores_row([0.0])
+    assert converted.scores_row([1e-40]) == converted.scores_row([1.0]) != converted.scores_row([0.0])
+    assert converted.scores_matrix(np.array([[1e-40], [0.0]])).ravel().tolist() == [
+        converted.scores_row([1.0])[0],
+        converted.scores_row([0.0])[0],
+    ]
+
+
+def test_a_long_matrix_is_scored_block_by_block(booster):
+    fitted, encoder = booster
+    evaluator = TreesEvaluator(fitted.model_to_string())
+    X = hard_matrix(encoder.n_outputs, 9000)
+    assert np.array_equal(evaluator.scores_matrix(X)[:, 0], fitted.predict(X))
+    assert evaluator.scores_matrix(X[:0]).shape == (0, 1)
+
+
+@pytest.mark.parametrize("tolerance", [-1.0, 1.0, float("nan")])
+def test_a_tolerance_that_says_nothing_is_refused(tolerance, predictor):
+    with pytest.raises(ValueError, match="tolerance"):
+        TreesEvaluator(predictor.evaluator.dump().files["model.txt"].decode(), tolerance=tolerance)
+
+
+@pytest.mark.parametrize("kind", [LightGBMEvaluator, TreesEvaluator])
+def test_boosters_serve_several_threads_that_come_and_go(kind, booster):
     fitted, encoder = booster
     X = hard_matrix(encoder.n_outputs)
     expected = fitted.predict(X).tolist()
+    evaluator = kind(fitted.model_to_string())
     for _ in range(3):
         with ThreadPoolExecutor(4) as pool:
-            found = list(pool.map(lambda row: predictor.evaluator.scores_row(row)[0], X.tolist()))
+            found = list(pool.map(lambda row: evaluator.scores_row(row)[0], X.tolist()))
         assert found == expected
         gc.collect()
 
 
-def test_lightgbm_frees_a_row_call_before_its_booster(booster):
+@pytest.mark.parametrize("kind", [LightGBMEvaluator, TreesEvaluator])
+def test_a_row_call_is_freed_before_its_booster(kind, booster, monkeypatch):
     fitted, encoder = booster
-    found = set()
+    found, freed = set(), []
+    library = lightgbm_library()
+    free = library.keeping.LGBM_FastConfigFree
+    monkeypatch.setattr(library.keeping, "LGBM_FastConfigFree", lambda config: (freed.append("row"), free(config))[1])
     for _ in range(5):
-        evaluator = LightGBMEvaluator(fitted.model_to_string())
+        evaluator = kind(fitted.model_to_string())
+        model = weakref.ref(evaluator._booster._model, lambda _: freed.append("model"))
         found.add(evaluator.scores_row([0.0] * encoder.n_outputs)[0])
         del evaluator
         gc.collect()
+        assert model() is None
     assert len(found) == 1
+    assert freed == ["row", "model"] * 5
 
 
 def test_lightgbm_refuses_a_text_that_is_no_model():
@@ -95,12 +186,12 @@ def test_lightgbm_refuses_a_matrix_of_another_width(predictor):
 
 def test_a_missing_library_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    _library.cache_clear()
+    lightgbm_library.cache_clear()
     try:
         with pytest.raises(EvaluatorUnavailable, match="library is not installed") as caught:
             LightGBMEvaluator("tree")
     finally:
-        _library.cache_clear()
+        lightgbm_library.cache_clear()
     assert "pip install" in caught.value.hint
 
 
@@ -108,7 +199,7 @@ def test_a_library_that_cannot_be_loaded_says_why(tmp_path):
     broken = tmp_path / "lib_lightgbm.so"
     broken.write_bytes(b"no library")
     with pytest.raises(EvaluatorUnavailable, match="cannot be loaded"):
-        _Library(str(broken))
+        LightGBMLibrary(str(broken))
 
 
 def test_scoring_needs_neither_pandas_nor_scikit_learn_nor_the_lightgbm_package(booster, tmp_path):
@@ -133,11 +224,14 @@ assert not loaded, loaded
 
 @settings(deadline=None, max_examples=100)
 @given(
-    st.integers(1, 40), st.integers(1, 12), st.integers(0, 10**6), st.sampled_from(["identity", "sigmoid", "softmax"])
+    st.integers(1, 40),
+    st.integers(1, 12),
+    st.integers(0, 10**6),
+    st.sampled_from(["identity", "sigmoid", "softmax", "ovr", "exp"]),
 )
 def test_linear_rows_and_matrices_agree_to_the_last_bit(n_features, n_classes, seed, link):
     rng = np.random.default_rng(seed)
-    n_outputs = n_classes if link == "softmax" else 1
+    n_outputs = n_classes if link in ("softmax", "ovr") else 1
     evaluator = LinearEvaluator(rng.normal(size=(n_outputs, n_features)) * 3, rng.normal(size=n_outputs), link)
     X = rng.normal(size=(9, n_features)) * 5
     assert [evaluator.scores_row(row) for row in X.tolist()] == evaluator.scores_matrix(X).tolist()
@@ -161,8 +255,26 @@ def test_linear_scores_saturate_without_overflow():
     assert evaluator.scores_matrix(np.array([[1e4], [-1e4], [0.0]])).tolist() == [[1.0], [0.0], [0.5]]
 
 
+def test_one_sigmoid_per_class_that_all_round_to_nothing_favours_no_class():
+    evaluator = LinearEvaluator([[1.0], [2.0]], [-4000.0, -4000.0], "ovr")
+    assert evaluator.scores_row([0.0]) == [0.5, 0.5]
+    assert evaluator.scores_matrix(np.zeros((1, 1))).tolist() == [[0.5, 0.5]]
+
+
+def test_means_of_another_length_are_refused():
+    with pytest.raises(ValueError, match="means of shape"):
+        LinearEvaluator([1.0, 2.0], 0.0, "identity", mean=[1.0])
+
+
 @pytest.mark.parametrize(
-    ("coef", "intercept", "link"), [([[1.0], [2.0]], [0.0], "softmax"), ([[1], [2]], [0, 0], "sigmoid")]
+    ("coef", "intercept", "link"),
+    [
+        ([[1.0], [2.0]], [0.0], "softmax"),
+        ([[1], [2]], [0, 0], "sigmoid"),
+        ([[[1.0]]], [0.0], "identity"),
+        ([1.0], 0.0, "probit"),
+        ([1.0], 0.0, "other"),
+    ],
 )
 def test_linear_refuses_shapes_that_do_not_fit(coef, intercept, link):
     with pytest.raises(ValueError):
@@ -177,10 +289,16 @@ def test_the_constant_answers_the_same_to_everyone():
 
 @pytest.mark.parametrize("kind", sorted(EVALUATORS))
 def test_every_registered_kind_survives_storage_and_pickling(kind, predictor, linear_predictor, bits):
+    text = predictor.evaluator.dump().files["model.txt"].decode()
     evaluator = {
+        "average": AverageEvaluator([Member(predictor.evaluator, 0.3), Member(predictor.evaluator, 0.7)]),
         "constant": ConstantEvaluator([0.1 + 0.2], n_features=2),
+        "leaves": LeavesEvaluator(
+            predictor.evaluator.dump().files["model.txt"].decode(), range(0, 2000, 100), [0] * 2000, [[0.1, 0.9]]
+        ),
         "lightgbm": predictor.evaluator,
         "linear": linear_predictor.evaluator,
+        "trees": TreesEvaluator(text, tolerance=1e-9),
     }[kind]
     stored = evaluator.dump()
     X = np.random.default_rng(1).normal(size=(20, evaluator.n_features))

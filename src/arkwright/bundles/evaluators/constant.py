@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from arkwright.bundles.cells import FloatArray
-from arkwright.bundles.evaluators.ports import EvaluatorState
+from arkwright.bundles.evaluators.ports import EvaluatorState, Link
 
 
 class ConstantEvaluator:
@@ -22,6 +22,7 @@ class ConstantEvaluator:
 
     kind: ClassVar[str] = "constant"
     tolerance: ClassVar[float] = 0.0
+    link: ClassVar[Link] = "identity"
 
     def __init__(self, scores: Sequence[float], *, n_features: int) -> None:
         self._scores = [float(score) for score in scores]
@@ -42,6 +43,10 @@ class ConstantEvaluator:
     def scores_matrix(self, X: FloatArray) -> FloatArray:
         """Return the scores once per row."""
         return np.tile(np.array(self._scores), (X.shape[0], 1))
+
+    def contributions_row(self, vector: list[float]) -> list[list[float]]:  # noqa: ARG002 - that is the point
+        """Return nothing for each feature, then the score."""
+        return [[0.0] * self.n_features + [score] for score in self._scores]
 
     def dump(self) -> EvaluatorState:
         """Everything fits into JSON."""

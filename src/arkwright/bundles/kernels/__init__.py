@@ -7,9 +7,15 @@
 ``OneHot``           one column per frequent level, rare ones pooled
 ``MomentParts``      year, month, day, weekday, hour, day number
 ``ScaledMoment``     the same parts, imputed, standardised, clipped
+``Chain``            a number through the steps of a fitted pipeline (:mod:`.steps`)
+``NumberLevels``     a number that stands for a category, as a fitted encoder reads it
+``Levels``           a text that stands for a category, as a fitted encoder reads it
+``TermWeights``      a text's counted terms, one output for each
+``TermScores``       what a text's terms add to a linear model's scores
 ===================  =======================================================================
 
-Each has a columnar path (``encode_column``) and a row path (``row_writer``) that agree to the last bit.
+The first six are fitted here, for AutoML; the others are compiled from a user's own fitted pipeline. Each has a
+columnar path (``encode_column``) and a row path (``row_writer``) that agree to the last bit.
 """
 
 from __future__ import annotations
@@ -21,21 +27,37 @@ import numpy.typing as npt
 
 from arkwright.bundles.cells import FloatArray
 from arkwright.bundles.kernels.category import CategoryCode, OneHot
+from arkwright.bundles.kernels.chain import Chain, NumberLevels
+from arkwright.bundles.kernels.levels import Levels, LevelTable
 from arkwright.bundles.kernels.moment import MomentParts, ScaledMoment
 from arkwright.bundles.kernels.number import Number, ScaledNumber
+from arkwright.bundles.kernels.steps import Step
+from arkwright.bundles.kernels.tokens import TermScores, TermWeights, TextPlan
 
 __all__ = [
     "CategoryCode",
+    "Chain",
     "FittedKernel",
+    "FoldKernel",
     "Kernel",
+    "LevelTable",
+    "Levels",
     "MomentParts",
     "Number",
+    "NumberLevels",
     "OneHot",
     "ScaledMoment",
     "ScaledNumber",
+    "Step",
+    "TermScores",
+    "TermWeights",
+    "TextPlan",
 ]
 
-FittedKernel = Number | ScaledNumber | CategoryCode | OneHot | MomentParts | ScaledMoment
+FoldKernel = Number | ScaledNumber | CategoryCode | OneHot | MomentParts | ScaledMoment
+"""The kernels that are fitted here."""
+
+FittedKernel = FoldKernel | Chain | NumberLevels | Levels | TermWeights | TermScores
 """Every kernel a bundle can hold; the JSON member ``kernel`` tells them apart."""
 
 
