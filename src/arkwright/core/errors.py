@@ -9,6 +9,7 @@
     ├── NotPermitted          403  exit 3   a known actor may not do this
     ├── NotFound              404  exit 4
     ├── Conflict              409  exit 5   the state does not allow it (stage, duplicate, in flight)
+    │   └── PreconditionFailed 412 exit 5   somebody changed it since the caller read it
     ├── PolicyRefused         409  exit 6   a gate said no; ``unmet`` lists each condition
     ├── Unavailable           503  exit 7   try again later; ``retry_after_seconds`` says when
     └── AdapterError          502  exit 8   an external system failed
@@ -112,6 +113,14 @@ class Conflict(ArkwrightError):
     title = "The state does not allow this"
     status = 409
     exit_code = 5
+
+
+class PreconditionFailed(Conflict):
+    """The thing is not what the caller last saw (``If-Match``)."""
+
+    code = "precondition_failed"
+    title = "It has changed since you read it"
+    status = 412
 
 
 class PolicyRefused(ArkwrightError):

@@ -19,8 +19,13 @@ MODEL_PROMOTED = "ml.model.promoted.v1"
 MODEL_STAGE_CHANGED = "ml.model.stage_changed.v1"
 DEPLOYMENT_CREATED = "ml.deployment.created.v1"
 DEPLOYMENT_CHANGED = "ml.deployment.changed.v1"
+DEPLOYMENT_ROLLOUT_STARTED = "ml.deployment.rollout_started.v1"
+DEPLOYMENT_ROLLOUT_STEP = "ml.deployment.rollout_step.v1"
+DEPLOYMENT_PROMOTED = "ml.deployment.promoted.v1"
+DEPLOYMENT_ROLLED_BACK = "ml.deployment.rolled_back.v1"
 CREDENTIALS_CHANGED = "access.credentials.changed.v1"
 ALERT_RAISED = "ml.monitoring.alert_raised.v1"
+INFERENCE_USAGE = "ml.inference.usage.v1"
 
 ALL_TYPES = (
     DATASET_VERSION_CREATED,
@@ -30,8 +35,13 @@ ALL_TYPES = (
     MODEL_STAGE_CHANGED,
     DEPLOYMENT_CREATED,
     DEPLOYMENT_CHANGED,
+    DEPLOYMENT_ROLLOUT_STARTED,
+    DEPLOYMENT_ROLLOUT_STEP,
+    DEPLOYMENT_PROMOTED,
+    DEPLOYMENT_ROLLED_BACK,
     CREDENTIALS_CHANGED,
     ALERT_RAISED,
+    INFERENCE_USAGE,
 )
 
 

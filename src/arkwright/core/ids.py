@@ -27,6 +27,8 @@ PREFIXES = {
     "model": "model",
     "model_version": "mv",
     "deployment": "dep",
+    "rollout": "roll",
+    "rollout_event": "rev",
     "monitor": "mon",
     "drift_report": "drift",
     "alert": "alert",

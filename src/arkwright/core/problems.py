@@ -16,6 +16,7 @@ _TYPE_BASE = "https://arkwright.dev/problems/"
 _CLASSES: tuple[type[ArkwrightError], ...] = (
     tree.PolicyRefused,
     tree.PayloadTooLarge,
+    tree.PreconditionFailed,
     tree.Invalid,
     tree.NotAuthenticated,
     tree.NotPermitted,

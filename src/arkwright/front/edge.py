@@ -1,12 +1,15 @@
 """The one public port: each path to the process that answers it.
 
-=========================  =========================================================
-``/v1/inference/*``        the data plane, in this process
-``/mlflow``, ``/mlflow/*``   MLflow's server, behind our authentication
-``/health/*``, ``/metrics``  answered here
-``/internal/*``            nothing: what the processes say to each other stays inside
-everything else            the control plane
-=========================  =========================================================
+==============================  =========================================================
+``/v1/inference/*``             the data plane, in this process
+``/predict /models /reload``    the same: the model server's paths,
+``/invocations /ping /version``   MLflow's scoring server's,
+``/v2/*``                         and the Open Inference Protocol's
+``/mlflow``, ``/mlflow/*``      MLflow's server, behind our authentication
+``/health*``, ``/metrics``      answered here
+``/internal/*``                 nothing: what the processes say to each other stays inside
+everything else                 the control plane
+==============================  =========================================================
 
 Nothing here waits for the control plane, so predictions, health and metrics go on while it is busy or away.
 """
@@ -36,7 +39,6 @@ from arkwright.serving import (
     respond_problem,
 )
 
-_INFERENCE_PREFIX = "/v1/inference/"
 _METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
 _METRICS_TIMEOUT_SECONDS = 1.0
 # Set here, or meant for nobody outside.
@@ -92,7 +94,7 @@ class Edge:
             await send({"type": "websocket.close", "code": 1000})
             return
         path: str = scope["path"]
-        if path.startswith(_INFERENCE_PREFIX):
+        if self._plane.inference.owns(path):
             await self._plane.inference(scope, receive, send)
             return
         try:
@@ -114,7 +116,7 @@ class Edge:
             await self._mlflow(scope, receive, send)
         elif path == "/health/live":
             await respond_json(send, HTTPStatus.OK, {"status": "alive"})
-        elif path == "/health/ready":
+        elif path in ("/health", "/health/ready"):
             await self._answer_ready(send)
         elif path == "/metrics":
             await self._answer_metrics(send)
@@ -140,13 +142,8 @@ class Edge:
 
     async def _answer_ready(self, send: Send) -> None:
         """Answer 200 once predictions can be made; the processes' states are for the reader."""
-        ready = self._plane.holder.ready
-        document = {
-            "status": "ready" if ready else "starting",
-            "serving": self._plane.health(),
-            "processes": self._child_states(),
-        }
-        await respond_json(send, HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, document)
+        status, document = self._plane.readiness()
+        await respond_json(send, status, {**document, "processes": self._child_states()})
 
     async def _answer_metrics(self, send: Send) -> None:
         for child, state in self._child_states().items():

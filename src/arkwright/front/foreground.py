@@ -27,7 +27,7 @@ from arkwright.front.supervisor import Supervisor
 from arkwright.kit.logging import configure_logging, get_logger
 from arkwright.kit.priority import ask_for_short_slices
 from arkwright.kit.settings import Settings
-from arkwright.serving import DataPlane, HttpPlanSource, unix_transport
+from arkwright.serving import DataPlane, HttpPlanSource, direct_protocol, unix_transport
 
 _log = get_logger(__name__)
 _READY_SECONDS = 60.0
@@ -89,6 +89,7 @@ async def _serve(settings: Settings, listener: socket.socket, announce: Announce
     server = _EdgeServer(
         uvicorn.Config(
             edge,
+            http=direct_protocol(plane.inference),
             lifespan="off",
             log_config=None,
             access_log=False,

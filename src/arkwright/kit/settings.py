@@ -86,6 +86,9 @@ class Settings(BaseSettings):
     predict_max_body_bytes: int = Field(8_000_000, ge=1)
     predict_max_rows: int = Field(10_000, ge=1, description="Rows a request.")
     predict_max_in_flight: int = Field(256, ge=1)
+    prediction_log_max_bytes: int = Field(
+        2_000_000_000, ge=1_000_000, description="Prediction log on a data plane's disk that was not shipped yet."
+    )
     predict_timeout_seconds: float = Field(10.0, gt=0, description="Longest time a model may take for a request.")
     micro_batch_max_rows: int = Field(
         256,

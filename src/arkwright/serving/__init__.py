@@ -1,8 +1,9 @@
 """The data plane for models: answers predictions from the last good plan, with no database and no MLflow.
 
 :class:`DataPlane` ties the parts together: the :class:`PlanHolder` pulls the route plan and prepares bundles beside the
-ones in use, the :class:`Authenticator` knows keys by their hashes, the :class:`InferenceApp` is the raw ASGI path from
-bytes to bytes, and the :class:`PredictionLog` writes every scored row without ever making a request wait.
+ones in use, the :class:`Authenticator` knows keys by their hashes, the :class:`InferenceApp` sends each path to its
+protocol and all of them to one core, and the :class:`PredictionLog` writes every scored row without ever making a
+request wait.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
         respond_problem,
     )
     from arkwright.serving.auth import Authenticator, Principal
+    from arkwright.serving.direct import direct_protocol
     from arkwright.serving.log import LoggedRequest, PredictionLog
     from arkwright.serving.plan import PlanHolder
     from arkwright.serving.plane import DataPlane
@@ -52,6 +54,7 @@ _PLACES = {
     "Scope": "asgi",
     "Send": "asgi",
     "ServingState": "state",
+    "direct_protocol": "direct",
     "header": "asgi",
     "read_body": "asgi",
     "request_id_of": "asgi",
@@ -79,6 +82,7 @@ __all__ = [
     "Scope",
     "Send",
     "ServingState",
+    "direct_protocol",
     "header",
     "read_body",
     "request_id_of",

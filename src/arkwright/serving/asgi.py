@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Awaitable, Callable, Iterable, MutableMapping
 from typing import Any
 
 import msgspec
 
 from arkwright.core.errors import ArkwrightError, Invalid, PayloadTooLarge
-from arkwright.core.ids import new_id
 from arkwright.core.problems import CONTENT_TYPE, problem_document
 from arkwright.core.units import format_bytes
+from arkwright.serving.request_ids import name_request
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
-_REQUEST_ID = re.compile(rb"[A-Za-z0-9_.:\-]{1,128}")
 _JSON = b"application/json"
 _encode = msgspec.json.Encoder().encode
 
@@ -37,10 +35,7 @@ def header(scope: Scope, name: bytes) -> bytes | None:
 
 def request_id_of(scope: Scope) -> str:
     """Return the caller's ``X-Request-Id`` if it is 1-128 plain characters, else a fresh id."""
-    given = header(scope, b"x-request-id")
-    if given is not None and _REQUEST_ID.fullmatch(given):
-        return given.decode("ascii")
-    return new_id("request")
+    return name_request(header(scope, b"x-request-id"))
 
 
 async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
@@ -53,7 +48,20 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
     ClientGone
         If the client left half-way.
     """
-    announced = header(scope, b"content-length")
+    check_announced(header(scope, b"content-length"), limit_bytes)
+    return await read_on(await receive(), receive, limit_bytes)
+
+
+def check_announced(announced: bytes | None, limit_bytes: int) -> None:
+    """Refuse a body by its Content-Length.
+
+    Raises
+    ------
+    PayloadTooLarge
+        If it announces to be larger than the limit.
+    Invalid
+        If it is no number.
+    """
     if announced is not None:
         try:
             size_bytes = int(announced)
@@ -64,20 +72,24 @@ async def read_body(scope: Scope, receive: Receive, limit_bytes: int) -> bytes:
                 hint="Leave it to the HTTP client.",
             ) from None
         if size_bytes > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
+
+
+async def read_on(message: Message, receive: Receive, limit_bytes: int) -> bytes:
+    """Read a body of which one message has arrived; raises as :func:`read_body` does."""
     chunks: list[bytes] = []
     size_bytes = 0
     while True:
-        message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientGone
         chunk = message.get("body", b"")
         size_bytes += len(chunk)
         if size_bytes > limit_bytes:
-            raise _too_large(limit_bytes)
+            raise too_large(limit_bytes)
         chunks.append(chunk)
         if not message.get("more_body", False):
-            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            return b"".join(chunks)
+        message = await receive()
 
 
 async def respond(
@@ -120,7 +132,8 @@ async def respond_problem(send: Send, error: ArkwrightError, request_id: str) ->
     await respond(send, error.status, _encode(document), CONTENT_TYPE.encode("ascii"), headers)
 
 
-def _too_large(limit_bytes: int) -> PayloadTooLarge:
+def too_large(limit_bytes: int) -> PayloadTooLarge:
+    """Return the refusal of a body over the limit."""
     return PayloadTooLarge(
         f"The request body is larger than the {format_bytes(limit_bytes)} allowed here.",
         hint="Send fewer rows in each request, or score a file with a batch job (POST /v1/batches).",

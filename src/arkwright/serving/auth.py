@@ -12,6 +12,8 @@ look for a newer plan before it is refused.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import hashlib
 import time
 from collections.abc import Callable
@@ -38,6 +40,9 @@ class Principal:
     by_cookie: bool
 
 
+_NOBODY = Principal(actor_id="", actor_kind="", workspace_id="", role="", by_cookie=False), -1.0
+
+
 class Authenticator:
     """Turns a request's headers into a :class:`Principal`.
 
@@ -52,6 +57,43 @@ class Authenticator:
     def __init__(self, holder: PlanHolder, now: Callable[[], float] = time.time) -> None:
         self._holder = holder
         self._now = now
+        self._credentials: dict[str, Credential] = {}
+        self._recognised: dict[str, tuple[Principal, float]] = {}
+        self._last: tuple[bytes, tuple[Principal, float]] = (b"", _NOBODY)
+
+    def recognise(self, headers: dict[bytes, bytes]) -> Principal | None:
+        """Return who is calling if the bearer token is known and in date; else ``authenticate`` has the last word.
+
+        This is the quick way of nearly every prediction: a comparison for the caller who came last, a hash and two
+        look-ups for any other.
+        """
+        authorization = headers.get(b"authorization")
+        if authorization is None:
+            return None
+        credentials = self._holder.state.credentials
+        if credentials is not self._credentials:
+            # A newer plan: what was recognised by an older one counts no more.
+            self._recognised = {}
+            self._last = (b"", _NOBODY)
+            self._credentials = credentials
+        last, found = self._last
+        # By its keyed hash first: comparing with a secret takes the longer the more of it is right.
+        if hash(authorization) != hash(last) or authorization != last:
+            if authorization[:7] != b"Bearer ":
+                return None
+            digest = hashlib.sha256(authorization[7:]).hexdigest()
+            known = self._recognised.get(digest)
+            if known is None:
+                credential = credentials.get(digest)
+                if credential is None:
+                    return None
+                known = self._recognised[digest] = _principal(credential, by_cookie=False), credential.expires_at
+            found = known
+            self._last = authorization, found
+        principal, expires_at = found
+        if expires_at and expires_at <= self._now():
+            return None
+        return principal
 
     async def authenticate(self, scope: Scope) -> Principal:
         """Return who is calling.
@@ -84,19 +126,23 @@ class Authenticator:
         self._check_expiry(credential)
         if by_cookie:
             require_same_origin(scope)
-        return Principal(
-            actor_id=credential.actor_id,
-            actor_kind=credential.actor_kind,
-            workspace_id=credential.workspace_id,
-            role=credential.role,
-            by_cookie=by_cookie,
-        )
+        return _principal(credential, by_cookie=by_cookie)
 
     def _check_expiry(self, credential: Credential) -> None:
         if credential.expires_at and credential.expires_at <= self._now():
             raise NotAuthenticated(
                 "The credential has expired.", code="not_authenticated.expired", hint="Sign in again or make a new key."
             )
+
+
+def _principal(credential: Credential, *, by_cookie: bool) -> Principal:
+    return Principal(
+        actor_id=credential.actor_id,
+        actor_kind=credential.actor_kind,
+        workspace_id=credential.workspace_id,
+        role=credential.role,
+        by_cookie=by_cookie,
+    )
 
 
 def require_same_origin(scope: Scope) -> None:
@@ -126,6 +172,14 @@ def require_same_origin(scope: Scope) -> None:
         )
 
 
+def _password(encoded: bytes) -> bytes:
+    """Return the password of HTTP's basic authentication: the key, for clients that know no other way."""
+    try:
+        return base64.b64decode(encoded, validate=True).partition(b":")[2]
+    except binascii.Error:
+        return b""
+
+
 def _presented(scope: Scope) -> tuple[bytes, bool] | None:
     """Return the secret and whether it came in a cookie; a bearer token goes first."""
     cookies: list[bytes] = []
@@ -135,6 +189,8 @@ def _presented(scope: Scope) -> tuple[bytes, bool] | None:
             token = token.strip()
             if scheme.lower() == b"bearer" and 0 < len(token) <= _MAX_SECRET_BYTES:
                 return token, False
+            if scheme.lower() == b"basic" and len(token) <= _MAX_SECRET_BYTES and (secret := _password(token)):
+                return secret, False
         elif key == b"cookie":
             cookies.append(value)
     wanted = SESSION_COOKIE.encode("ascii")

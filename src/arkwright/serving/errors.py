@@ -24,6 +24,15 @@ class MethodNotAllowed(ArkwrightError):
     exit_code: ClassVar[int] = 2
 
 
+class NotOnADataPlane(ArkwrightError):
+    """It is the control plane that does this."""
+
+    code = "not_on_a_data_plane"
+    title = "A data plane does not do this"
+    status: ClassVar[int] = 501
+    exit_code: ClassVar[int] = 2
+
+
 class TooManyRequests(Unavailable):
     """One caller has more requests in flight than its share."""
 

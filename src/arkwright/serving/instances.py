@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
 from arkwright.core.errors import Invalid, PayloadTooLarge
+from arkwright.serving.json_faults import TWICE, find_fault
 
 _HINT = 'Send {"instances": [{"column": value, ...}, ...]}, with content type application/json.'
 _AT = re.compile(r" - at `\$\.?(.*)`$")
+_FIELD = re.compile(r"^instances\[(\d+)\]")
+_BLANKS = b" \t\r\n"
+
+T = TypeVar("T")
 
 
 class _Request(msgspec.Struct, forbid_unknown_fields=True):
@@ -30,7 +35,8 @@ _one = msgspec.json.Decoder(dict[str, Any])
 def decode_instances(body: bytes, max_rows: int) -> list[dict[str, Any]]:
     """Return the rows of a small body.
 
-    NaN, infinities and numbers too large for a double are no JSON and are refused.
+    NaN, infinities and numbers too large for a double are no JSON and are refused, and so is an object in which a name
+    comes twice: which of its values was meant is anybody's guess.
 
     Raises
     ------
@@ -47,9 +53,12 @@ def decode_instances(body: bytes, max_rows: int) -> list[dict[str, Any]]:
     try:
         rows = _whole.decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from error
-    _check_count(len(rows.instances), max_rows)
-    return rows.instances
+        raise _malformed(error, body=body) from error
+    instances = rows.instances
+    check_count(len(instances), max_rows)
+    n_names = 1 + (len(instances[0]) if len(instances) == 1 else sum(map(len, instances)))
+    check_unique(body, n_names)
+    return instances
 
 
 def decode_slices(body: bytes, max_rows: int, slice_rows: int) -> Iterator[list[dict[str, Any]]]:
@@ -61,19 +70,108 @@ def decode_slices(body: bytes, max_rows: int, slice_rows: int) -> Iterator[list[
     try:
         parts = _parts.decode(body).instances
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise _malformed(error) from error
-    _check_count(len(parts), max_rows)
+        raise _malformed(error, body=body) from error
+    check_count(len(parts), max_rows)
     for first in range(0, len(parts), slice_rows):
         rows = []
         for index, part in enumerate(parts[first : first + slice_rows], first):
             try:
-                rows.append(_one.decode(part))
+                row = _one.decode(part)
             except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                raise _malformed(error, f"instances[{index}]") from error
+                raise _malformed(error, f"instances[{index}]", memoryview(part)) from error
+            check_unique(bytes(part), len(row), f"instances[{index}]")
+            rows.append(row)
         yield rows
 
 
-def _check_count(n_rows: int, max_rows: int) -> None:
+def decode_shape(decoder: msgspec.json.Decoder[T], body: bytes, hint: str) -> T:
+    """Decode a body by a protocol's shape.
+
+    Raises
+    ------
+    Invalid
+        If it is not JSON or has another shape, naming the field; ``hint`` says which shape was meant.
+    """
+    try:
+        return decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        refusal = _malformed(error, body=body)
+        refusal.hint = hint
+        raise refusal from error
+
+
+def check_unique(body: bytes, n_names: int, within: str = "") -> None:
+    """Refuse a body in which an object has a name twice.
+
+    Every name is followed by ``":`` once blanks are gone, and within a text a quotation mark is escaped, so there are
+    never fewer of these than names. As many as were decoded means that none came twice; more may also be texts that
+    look like it, and are worth the slow look.
+
+    Parameters
+    ----------
+    n_names
+        How many names were decoded.
+    within
+        Where the body stands, if it is part of another.
+
+    Raises
+    ------
+    Invalid
+        Naming the field.
+    """
+    if body.translate(None, _BLANKS).count(b'":') <= n_names:
+        return
+    fault = find_fault(body)
+    if fault is None or fault.message != TWICE:
+        return
+    place = ".".join(part for part in (within, fault.field) if part)
+    raise Invalid(
+        f"{place} {fault.message}: it must be said which value counts.",
+        code="json.duplicate_name",
+        hint="Send each name once in an object.",
+        errors=[{"field": place, "message": fault.message}],
+    )
+
+
+def check_names(body: bytes) -> None:
+    """Refuse a body in which an object has a name twice, whatever its shape: read once more, so for rare protocols.
+
+    Raises
+    ------
+    Invalid
+        Naming the field.
+    """
+    fault = find_fault(body)
+    if fault is not None and fault.message == TWICE:
+        raise Invalid(
+            f"{fault.field} {fault.message}: it must be said which value counts.",
+            code="json.duplicate_name",
+            hint="Send each name once in an object.",
+            errors=[{"field": fault.field, "message": fault.message}],
+        )
+
+
+def renumbered(error: Invalid, first: int) -> Invalid:
+    """Return a slice's error with the row numbers of the whole request."""
+
+    def shift(text: str) -> str:
+        return _FIELD.sub(lambda found: f"instances[{int(found[1]) + first}]", text)
+
+    error.detail = shift(error.detail)
+    error.errors = [{**item, "field": shift(str(item["field"]))} if "field" in item else item for item in error.errors]
+    return error
+
+
+def check_count(n_rows: int, max_rows: int) -> None:
+    """Refuse a request without rows, or with too many.
+
+    Raises
+    ------
+    Invalid
+        If there are none.
+    PayloadTooLarge
+        If there are more than ``max_rows``.
+    """
     if n_rows == 0:
         raise Invalid("The list 'instances' is empty.", code="prediction.empty", hint=_HINT)
     if n_rows > max_rows:
@@ -84,20 +182,27 @@ def _check_count(n_rows: int, max_rows: int) -> None:
         )
 
 
-def _malformed(error: Exception, within: str = "") -> Invalid:
+def _malformed(error: Exception, within: str = "", body: bytes | memoryview = b"") -> Invalid:
     if isinstance(error, RecursionError):
         return Invalid("The body is nested too deeply.", code="json.malformed", hint=_HINT)
+    fault = find_fault(body)
+    errors = []
+    at = ""
+    if fault is not None:
+        place = fault.field if not within else f"{within}.{fault.field}" if fault.field != "body" else within
+        errors = [{"field": place, "message": fault.message}]
+        at = f" at {place}"
     if isinstance(error, UnicodeDecodeError):
-        return Invalid("The body is not UTF-8.", code="json.malformed", hint=_HINT)
+        return Invalid(f"The body is not UTF-8{at}.", code="json.malformed", hint=_HINT, errors=errors)
     text = str(error)
     if not isinstance(error, msgspec.ValidationError):
-        return Invalid(f"The body is not JSON: {text}.", code="json.malformed", hint=_HINT)
+        return Invalid(f"The body is not JSON: {text}{at}.", code="json.malformed", hint=_HINT, errors=errors)
     found = _AT.search(text)
-    where = ".".join(part for part in (within, found[1] if found else "") if part)
+    where = errors[0]["field"] if errors else ".".join(part for part in (within, found[1] if found else "") if part)
     message = _AT.sub("", text).replace("`", "'")
     return Invalid(
         f"The body does not have the shape of a prediction request: {message}{f' at {where}' if where else ''}.",
         code="prediction.malformed",
         hint=_HINT,
-        errors=[{"field": where or "body", "message": message}],
+        errors=errors or [{"field": where or "body", "message": message}],
     )

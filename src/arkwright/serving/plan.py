@@ -1,15 +1,17 @@
 """The plan a data plane serves by, and how it changes without a request noticing.
 
-Two things happen to a new plan. Its *credentials* count at once. Its *endpoints* wait until every bundle is fetched,
-verified, loaded and warmed in a thread of its own, and are then swapped in by one assignment. So a slow or broken
-bundle delays neither a revocation nor another endpoint's traffic.
+Two things happen to a new plan. Its *credentials* count at once, and so does every endpoint whose models are in memory
+already: a canary step, a rollback and a change of limits are one assignment, whatever else the plan brings. An endpoint
+that needs another model goes on with what it had until that one is fetched, verified, loaded and warm. So a slow or
+broken bundle delays neither a revocation nor another endpoint's traffic.
 
 - A generation never goes backwards within an *epoch* (one control-plane database). A plan of another epoch, after
   ``arkwright reset`` or a restored database, replaces what there is whatever its number, and is logged as such.
-- An endpoint whose bundle fails keeps answering with what it had; the acknowledgement says ``failed`` and why, and the
-  preparation is tried again with growing pauses.
+- An endpoint of which a live arm fails keeps answering with what it had; the acknowledgement says ``failed`` and why,
+  and the preparation is tried again with growing pauses. A shadow arm or a fallback that fails is only reported.
 - What is served is written to ``plan.json`` after each swap, and is where a data plane starts when the control plane is
   away.
+- The models of ``fallback_digests`` stay on disk and, as far as a budget goes, in memory.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -27,30 +29,36 @@ from typing import ParamSpec, TypeVar
 
 import msgspec
 
-from arkwright.contracts import Arm, Endpoint, EndpointStatus, PlanAcknowledgement, RoutePlan
-from arkwright.core.errors import ArkwrightError, Unavailable
+from arkwright.contracts import EndpointStatus, PlanAcknowledgement, RoutePlan, SavedPlan
+from arkwright.core.errors import Unavailable
 from arkwright.kit.logging import get_logger
 from arkwright.serving import metrics
+from arkwright.serving.assembly import Assembly, needed, reserved
+from arkwright.serving.pool import GeneralFactory, ModelPool
 from arkwright.serving.ports import FetchedPlan, PlanSource
-from arkwright.serving.state import LiveArm, LiveEndpoint, ServingState
+from arkwright.serving.reporter import Reporter
+from arkwright.serving.state import ServingState
 from arkwright.serving.store import BundleStore
 
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
 _PULL_TIMEOUT_SECONDS = 2.0
 _REFRESH_INTERVAL_SECONDS = 0.2
 _MAX_REFRESH_WAITERS = 64
 _FIRST_RETRY_SECONDS = 2.0
 _LAST_RETRY_SECONDS = 60.0
+# An acknowledgement of what is ready goes out before the rest, where the rest takes longer than this.
+_INTERIM_SECONDS = 0.5
+# A model that takes longer than this to load is reported as failed, and comes in when it is there.
+_PATIENCE_SECONDS = 60.0
+# A start waits so long for the saved plan's models; those that take longer come in by themselves.
+_START_SECONDS = 5.0
+# Memory for the models of possible rollbacks, all endpoints together.
+_SPARE_BYTES = 512_000_000
 
 log = get_logger(__name__)
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class _SavedPlan(msgspec.Struct, frozen=True, kw_only=True):
-    epoch: str
-    plan: RoutePlan
 
 
 class PlanHolder:
@@ -66,8 +74,17 @@ class PlanHolder:
         Where the last good plan is kept.
     replica
         Name of this data plane in its acknowledgements.
+    general
+        Makes the model of a bundle that was not compiled.
     poll_seconds
         Pause between two looks for a newer plan.
+
+    Attributes
+    ----------
+    state
+        What is served now.
+    reporter
+        Tells the control plane what the arms did.
     """
 
     def __init__(
@@ -77,9 +94,13 @@ class PlanHolder:
         state_file: Path,
         *,
         replica: str,
+        general: GeneralFactory | None = None,
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
         self.state = ServingState()
+        self.pool = ModelPool(store, general)
+        self._assembly = Assembly(self.pool)
+        self.reporter = Reporter(source, self._assembly.tick, replica=replica)
         self._source = source
         self._store = store
         self._state_file = state_file
@@ -111,19 +132,27 @@ class PlanHolder:
 
     async def start(self) -> None:
         """Serve the last good plan, if there is one, and begin to look for newer ones."""
+        self._assembly.start()
         saved = await self._in_thread(self._read_saved)
+        self._tasks = [asyncio.create_task(self._prepare_wanted(saved))]
         if saved is not None:
-            await self._prepare(FetchedPlan(saved.plan, saved.epoch))
-        self._tasks = [asyncio.create_task(self._poll()), asyncio.create_task(self._prepare_wanted())]
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_START_SECONDS):
+                    await self._settled.wait()
+        self._tasks.append(asyncio.create_task(self._poll()))
+        self.reporter.start()
 
     async def stop(self) -> None:
-        """Stop looking; what is served stays."""
+        """Stop looking; what is served stays until then, and models that run elsewhere are closed."""
         for task in self._tasks:
             task.cancel()
         for task in self._tasks:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        await self._assembly.stop()
+        await self.reporter.stop()
+        await self.pool.close()
         self._thread.shutdown(wait=True)
         await self._source.close()
 
@@ -193,17 +222,19 @@ class PlanHolder:
         self._seen = plan.generation
         self._wanted = fetched
         self._retry_seconds = _FIRST_RETRY_SECONDS
-        self.state = replace(
-            state,
-            epoch=fetched.epoch or state.epoch,
-            credentials={item.secret_sha256: item for item in plan.credentials},
-            workspaces=plan.workspaces,
-            protected_model_ids=frozenset(plan.protected_model_ids),
-        )
+        self._trust(plan, fetched.epoch)
+        self._swap(plan)
         self._settled.clear()
         self._work.set()
 
-    async def _prepare_wanted(self) -> None:
+    def _swap(self, plan: RoutePlan) -> None:
+        """Serve what a plan says as far as the models in memory allow."""
+        endpoints, failed = self._assembly.build(plan, self.state.endpoints)
+        self.state = replace(self.state, endpoints=endpoints, failed=failed)
+
+    async def _prepare_wanted(self, saved: SavedPlan | None) -> None:
+        if saved is not None and self._wanted is None:
+            await self._prepare(FetchedPlan(saved.plan, saved.epoch))
         while True:
             pause = self._retry_seconds if self.state.failed else None
             try:
@@ -212,33 +243,77 @@ class PlanHolder:
             except TimeoutError:
                 self._retry_seconds = min(self._retry_seconds * 2, _LAST_RETRY_SECONDS)
             self._work.clear()
-            if self._wanted is None:
-                continue
-            try:
+            if self._wanted is not None:
                 await self._prepare(self._wanted)
-            except Exception as error:
-                log.exception("plan could not be prepared", reason=str(error))
 
     async def _prepare(self, fetched: FetchedPlan) -> None:
-        """Load what a plan names, swap, save, acknowledge."""
-        endpoints, failed = await self._in_thread(self._load, fetched.plan, self.state.endpoints)
-        newest = self._wanted or fetched
-        self.state = ServingState(
-            generation=fetched.plan.generation,
-            epoch=newest.epoch or self.state.epoch,
-            endpoints=endpoints,
-            failed=failed,
-            # A newer plan may have come in meanwhile: its credentials already count.
-            credentials={item.secret_sha256: item for item in newest.plan.credentials},
-            workspaces=newest.plan.workspaces,
-            protected_model_ids=frozenset(newest.plan.protected_model_ids),
-        )
-        self._owed = _acknowledgement(self._replica, fetched.plan, self.state)
+        """Serve a plan; nothing that goes wrong with one may stop the data plane from taking the next."""
+        try:
+            if await self._load(fetched):
+                await self._finish(fetched)
+        except Exception as error:
+            log.exception("plan could not be prepared", reason=str(error))
+
+    async def _load(self, fetched: FetchedPlan) -> bool:
+        """Load what a plan names, swapping as models become ready; return False if a newer plan came in meanwhile."""
+        plan = fetched.plan
+        loading = {
+            self.pool.load(one.workspace_id, one.digest, one.uri): one.digest for one in self._assembly.missing(plan)
+        }
+        started = time.monotonic()
+        deadlines = [_INTERIM_SECONDS, _PATIENCE_SECONDS]
+        while pending := [task for task in loading if not task.done()]:
+            newer = asyncio.create_task(self._work.wait())
+            timeout = started + deadlines[0] - time.monotonic()
+            await asyncio.wait([*pending, newer], timeout=max(0.0, timeout), return_when=asyncio.FIRST_COMPLETED)
+            newer.cancel()
+            if self._superseded(fetched):
+                return False
+            self._work.clear()
+            self._swap(plan)
+            if time.monotonic() < started + deadlines[0]:
+                continue
+            if len(deadlines) == 1:
+                for task in pending:
+                    self.pool.note_late(loading[task], _PATIENCE_SECONDS)
+                    task.add_done_callback(lambda _: self._work.set())
+                break
+            deadlines.pop(0)
+            self._owed = _acknowledgement(self._replica, plan, self.state, self._assembly.settled(plan))
+            await self._pay_acknowledgement()
+        if self._superseded(fetched):
+            return False
+        self._swap(plan)
+        return True
+
+    async def _finish(self, fetched: FetchedPlan) -> None:
+        """Let go of what is no longer needed, save, acknowledge."""
+        plan = fetched.plan
+        self.state = replace(self.state, generation=plan.generation)
+        if self._wanted is None:
+            self._trust(plan, fetched.epoch)
+        kept = {live.arm.bundle_digest for one in self.state.endpoints.values() for live in one.loaded()}
+        spare = reserved(plan)
+        self.pool.retain(needed(plan) | kept | self.pool.affordable(spare, _SPARE_BYTES))
         _publish(self.state)
-        await self._in_thread(self._save, self.state, fetched.plan)
-        if fetched is newest:
-            self._settled.set()
+        self._settled.set()
+        await self._in_thread(self._save, self.state, plan, self.pool.digests())
+        self._owed = _acknowledgement(self._replica, plan, self.state, set(plan.endpoints))
         await self._pay_acknowledgement()
+        await self.pool.preload(spare, _SPARE_BYTES)
+
+    def _superseded(self, fetched: FetchedPlan) -> bool:
+        return self._wanted is not None and self._wanted is not fetched
+
+    def _trust(self, plan: RoutePlan, epoch: str) -> None:
+        """Let a plan's credentials count."""
+        self.state = replace(
+            self.state,
+            epoch=epoch or self.state.epoch,
+            credentials={item.secret_sha256: item for item in plan.credentials},
+            workspaces=plan.workspaces,
+            protected_model_ids=frozenset(plan.protected_model_ids),
+        )
 
     async def _pay_acknowledgement(self) -> None:
         owed = self._owed
@@ -250,43 +325,11 @@ class PlanHolder:
             if self._owed is owed:
                 self._owed = None
 
-    def _load(
-        self, plan: RoutePlan, previous: dict[str, LiveEndpoint]
-    ) -> tuple[dict[str, LiveEndpoint], dict[str, str]]:
-        """Return the endpoints that can answer, and why the others cannot; runs in the plan's thread."""
-        loaded = {live.arm.bundle_digest: live for endpoint in previous.values() for live in endpoint.arms}
-        endpoints: dict[str, LiveEndpoint] = {}
-        failed: dict[str, str] = {}
-        for deployment_id, endpoint in plan.endpoints.items():
-            arms: list[LiveArm] = []
-            for arm in endpoint.arms:
-                try:
-                    arms.append(self._load_arm(endpoint, arm, loaded))
-                except Exception as error:  # noqa: BLE001 - whatever is wrong with one bundle must not stop the others
-                    detail = error.detail if isinstance(error, ArkwrightError) else f"{type(error).__name__}: {error}"
-                    failed[deployment_id] = f"version {arm.semver}: {detail}"
-                    log.warning("bundle cannot be served", deployment=deployment_id, version=arm.semver, detail=detail)
-            if deployment_id in failed and deployment_id in previous:
-                endpoints[deployment_id] = previous[deployment_id]
-            elif arms:
-                endpoints[deployment_id] = LiveEndpoint(endpoint, tuple(arms))
-        return endpoints, failed
-
-    def _load_arm(self, endpoint: Endpoint, arm: Arm, loaded: dict[str, LiveArm]) -> LiveArm:
-        known = loaded.get(arm.bundle_digest)
-        if known is not None:
-            return LiveArm(arm, known.bundle, known.feature_names)
-        bundle = self._store.load(endpoint.workspace_id, arm.bundle_digest, arm.bundle_uri)
-        # The first calls fill caches and prove that the predictor answers at all.
-        bundle.predictor.predict_rows(list(bundle.example_rows))
-        live = LiveArm(arm, bundle, tuple(column.name for column in bundle.signature.columns))
-        loaded[arm.bundle_digest] = live
-        return live
-
-    def _save(self, state: ServingState, asked: RoutePlan) -> None:
+    def _save(self, state: ServingState, asked: RoutePlan, in_memory: set[str]) -> None:
         """Keep what is served, then drop the bundles nobody asks for; runs in the plan's thread."""
-        saved = _SavedPlan(epoch=state.epoch, plan=state.plan())
-        beside = self._state_file.with_suffix(".partial")
+        saved = SavedPlan(epoch=state.epoch, plan=state.plan())
+        # Processes that share a home each write their own, and the last rename wins: they hold the same plan.
+        beside = self._state_file.with_suffix(f".{self._replica}-{os.getpid()}.partial")
         try:
             self._state_file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
@@ -297,14 +340,14 @@ class PlanHolder:
             beside.replace(self._state_file)
         except OSError as error:
             log.warning("the plan could not be saved", file=str(self._state_file), reason=error.strerror or str(error))
-        endpoints = [*asked.endpoints.values(), *saved.plan.endpoints.values()]
-        keep = {arm.bundle_digest for endpoint in endpoints for arm in endpoint.arms}
-        keep.update(digest for endpoint in endpoints for digest in endpoint.fallback_digests)
-        self._store.evict(keep)
+        plans = (asked, saved.plan)
+        self._store.evict(in_memory.union(*(needed(plan) for plan in plans), *(reserved(plan) for plan in plans)))
 
-    def _read_saved(self) -> _SavedPlan | None:
+    def _read_saved(self) -> SavedPlan | None:
+        for left_over in self._state_file.parent.glob(f"{self._state_file.stem}.{self._replica}-*.partial"):
+            left_over.unlink(missing_ok=True)
         try:
-            return msgspec.json.decode(self._state_file.read_bytes(), type=_SavedPlan)
+            return msgspec.json.decode(self._state_file.read_bytes(), type=SavedPlan)
         except FileNotFoundError:
             return None
         except (OSError, msgspec.DecodeError) as error:
@@ -315,14 +358,16 @@ class PlanHolder:
         return await asyncio.get_running_loop().run_in_executor(self._thread, partial(function, *args, **kwargs))
 
 
-def _acknowledgement(replica: str, asked: RoutePlan, state: ServingState) -> PlanAcknowledgement:
+def _acknowledgement(
+    replica: str, asked: RoutePlan, state: ServingState, settled: Collection[str]
+) -> PlanAcknowledgement:
     statuses = {}
-    for deployment_id in asked.endpoints:
+    for deployment_id in settled:
         live = state.endpoints.get(deployment_id)
         digests = tuple(arm.arm.bundle_digest for arm in live.arms) if live else ()
         detail = state.failed.get(deployment_id, "")
         statuses[deployment_id] = EndpointStatus(state="failed" if detail else "ready", digests=digests, detail=detail)
-    return PlanAcknowledgement(replica=replica, generation=state.generation, endpoints=statuses)
+    return PlanAcknowledgement(replica=replica, generation=asked.generation, endpoints=statuses)
 
 
 def _publish(state: ServingState) -> None:

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 
-from arkwright.core.errors import NotFound
+from arkwright.bundles import LoadedBundle
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.settings import Settings
 from arkwright.kit.telemetry import exposition
-from arkwright.serving.app import PREFIX, InferenceApp
-from arkwright.serving.asgi import Receive, Scope, Send, request_id_of, respond, respond_json, respond_problem
+from arkwright.kit.tracing import make_tracer
+from arkwright.serving.app import InferenceApp, answer_plainly
+from arkwright.serving.asgi import Receive, Scope, Send, respond, respond_json
 from arkwright.serving.auth import Authenticator
+from arkwright.serving.core import InferenceCore
+from arkwright.serving.errors import NotOnADataPlane
+from arkwright.serving.exchange import Reply, Request
+from arkwright.serving.general import GeneralModel
 from arkwright.serving.log import PredictionLog
 from arkwright.serving.plan import PlanHolder
-from arkwright.serving.ports import PlanSource
+from arkwright.serving.ports import PlanSource, ServableModel
+from arkwright.serving.protocols.feedback import Feedback
+from arkwright.serving.protocols.model_server import Models, Reload
+from arkwright.serving.protocols.v1 import PREFIX
+from arkwright.serving.rate import RateLimiter
 from arkwright.serving.store import BundleStore
 
 METRICS_TYPE = b"text/plain; version=0.0.4; charset=utf-8"
@@ -30,21 +42,44 @@ class DataPlane:
         Where plans come from.
     replica
         Name of this data plane: lower-case letters, digits and underscores.
+    processes
+        How many processes share the traffic, and with it the rate limits.
+
+    Attributes
+    ----------
+    exposition
+        Returns what ``/metrics`` answers: this process's metrics, unless somebody knows of others.
     """
 
-    def __init__(self, settings: Settings, source: PlanSource, replica: str) -> None:
+    def __init__(self, settings: Settings, source: PlanSource, replica: str, *, processes: int = 1) -> None:
         folder = settings.home / "serving"
         store = BundleStore(folder / "bundles", ObjectStore(settings.objects_url))
-        self.holder = PlanHolder(source, store, folder / "plan.json", replica=replica)
+        self.replica = replica
+        self.exposition: Callable[[], bytes] = exposition
+        self.holder = PlanHolder(
+            source, store, folder / "plan.json", replica=replica, general=partial(_general_model, settings)
+        )
         self.authenticator = Authenticator(self.holder)
-        self.log = PredictionLog(folder / "log", replica)
-        self.inference = InferenceApp(
+        self.tracer = make_tracer(settings, "serving")
+        self.log = PredictionLog(folder / "log", replica, max_folder_bytes=settings.prediction_log_max_bytes)
+        self.core = InferenceCore(
             self.holder,
             self.authenticator,
             self.log,
+            RateLimiter(processes=processes),
             max_body_bytes=settings.predict_max_body_bytes,
             max_rows=settings.predict_max_rows,
             max_in_flight=settings.predict_max_in_flight,
+            timeout_seconds=settings.predict_timeout_seconds,
+            tracer=self.tracer,
+        )
+        self.holder.reporter.signals = self.core.signals
+        catalogue = self.core.catalogue
+        self.inference = InferenceApp(
+            self.core,
+            Models(self.authenticator, catalogue),
+            Reload(self.authenticator, catalogue, self.holder),
+            Feedback(self.authenticator, self.core, self.log),
         )
 
     async def start(self) -> None:
@@ -55,40 +90,49 @@ class DataPlane:
     async def stop(self) -> None:
         """Stop following and write out the log; call it when no request is left."""
         await self.holder.stop()
-        self.inference.close()
+        self.core.close()
         self.log.close()
+        if self.tracer is not None:
+            await asyncio.to_thread(self.tracer.close)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer predictions, health and metrics: what ``arkwright serve`` offers on its port."""
-        if scope["type"] == "lifespan":
-            await self._lifespan(receive, send)
-        elif scope["type"] != "http":
-            await send({"type": "websocket.close", "code": 1000})
-        elif scope["path"].startswith(PREFIX):
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._lifespan(receive, send)
+            else:
+                await send({"type": "websocket.close", "code": 1000})
+            return
+        path: str = scope["path"]
+        if path.startswith(PREFIX):
             await self.inference(scope, receive, send)
-        elif scope["path"] == "/health/live":
+        elif path in ("/health", "/health/ready"):
+            await respond_json(send, *self.readiness())
+        elif path == "/health/live":
             await respond_json(send, HTTPStatus.OK, {"status": "alive"})
-        elif scope["path"] == "/health/ready":
-            ready = self.holder.ready
-            status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
-            await respond_json(send, status, {"status": "ready" if ready else "starting", "serving": self.health()})
-        elif scope["path"] == "/metrics":
-            await respond(send, HTTPStatus.OK, exposition(), METRICS_TYPE)
+        elif path == "/metrics":
+            await respond(send, HTTPStatus.OK, self.exposition(), METRICS_TYPE)
+        elif path == "/batch":
+            await answer_plainly(self.core, scope, receive, send, _no_batches)
         else:
-            problem = NotFound(
-                f"There is nothing at {scope['path']!r} on a data plane.",
-                code="http.not_found",
-                hint="Predictions are POST /v1/inference/{deployment_id}:predict.",
-            )
-            await respond_problem(send, problem, request_id_of(scope))
+            await self.inference(scope, receive, send)
+
+    def readiness(self) -> tuple[int, dict[str, object]]:
+        """Return the status and the document of a readiness probe."""
+        ready = self.holder.ready
+        status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
+        return status, {"status": "ready" if ready else "starting", "serving": self.health()}
 
     def health(self) -> dict[str, object]:
         """Return what this data plane serves, for a person or a probe."""
         state = self.holder.state
         return {
+            "replica": self.replica,
             "generation": state.generation,
             "endpoints": len(state.endpoints),
             "failed_endpoints": len(state.failed),
+            # Without the reasons: whoever asks has shown no key. The acknowledgement and the log have them.
+            "failed": sorted(state.failed),
             "control_plane_reachable": self.holder.reachable,
         }
 
@@ -99,3 +143,22 @@ class DataPlane:
         await receive()
         await self.stop()
         await send({"type": "lifespan.shutdown.complete"})
+
+
+async def _no_batches(_request: Request, _receive: Receive) -> Reply:
+    raise NotOnADataPlane(
+        "Batch jobs run on the control plane, not here.",
+        hint="Send POST /batch (or /v1/batches) to the address of `arkwright up`.",
+    )
+
+
+def _general_model(settings: Settings, bundle: LoadedBundle) -> ServableModel:
+    """Return what answers for a bundle that was not compiled: a process of its own."""
+    return GeneralModel(
+        bundle.folder,
+        bundle.digest,
+        bundle.signature,
+        max_rows=settings.micro_batch_max_rows,
+        max_queued=settings.micro_batch_max_queued,
+        timeout_seconds=settings.predict_timeout_seconds,
+    )

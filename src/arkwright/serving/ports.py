@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
-from arkwright.contracts import PlanAcknowledgement, RoutePlan
+from arkwright.contracts import PlanAcknowledgement, RoutePlan, WindowReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +43,54 @@ class PlanSource(Protocol):
         """
         ...
 
+    async def report(self, report: WindowReport) -> None:
+        """Say what happened in the last seconds.
+
+        Raises
+        ------
+        Unavailable
+            If the control plane does not answer.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of connections."""
+        ...
+
+
+class ServableModel(Protocol):
+    """A model that answers rows, wherever it runs.
+
+    ``inline`` models answer within microseconds and run on the event loop; the others are awaited. ``Invalid`` is the
+    caller's fault, as is ``Unavailable`` a matter of load or of starting up; anything else is the model's.
+    """
+
+    inline: bool
+
+    def predict_rows(self, rows: list[dict[str, Any]], *, with_scores: bool = False) -> list[dict[str, Any]]:
+        """Check and answer rows at once; inline models only."""
+        ...
+
+    async def predict_rows_async(
+        self, rows: list[dict[str, Any]], *, with_scores: bool = False, timeout_seconds: float
+    ) -> list[dict[str, Any]]:
+        """Check and answer rows without holding up the event loop."""
+        ...
+
+    def explain_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return what each column added to each row's score.
+
+        Raises
+        ------
+        Invalid
+            If the model cannot say.
+        """
+        ...
+
+    async def start(self) -> None:
+        """Make it ready to answer."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what it holds; no request is being answered, and none will be."""
         ...

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from arkwright.core.errors import Unavailable
-from arkwright.serving import metrics
 from arkwright.serving.errors import TooManyRequests
 
 
@@ -20,17 +15,27 @@ class Slots:
     ----------
     limit
         Requests in flight, all callers together.
+
+    Attributes
+    ----------
+    taken
+        How many are in flight now.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._share = max(1, limit * 3 // 4)
-        self._taken = 0
-        self._by_caller: Counter[str] = Counter()
+        self.taken = 0
+        self._by_caller: dict[str, int] = {}
 
-    @contextmanager
-    def take(self, caller: str) -> Iterator[None]:
-        """Hold a slot for the length of the block.
+    def acquire(self, caller: str) -> None:
+        """Take a slot; ``release`` must follow. Raises as :meth:`check` does."""
+        self.check(caller)
+        self._by_caller[caller] = self._by_caller.get(caller, 0) + 1
+        self.taken += 1
+
+    def check(self, caller: str) -> None:
+        """Refuse a request for which there is no slot.
 
         Raises
         ------
@@ -39,27 +44,25 @@ class Slots:
         TooManyRequests
             If this caller's share is taken (429).
         """
-        if self._taken >= self._limit:
+        if self.taken >= self._limit:
             raise Unavailable(
                 f"All {self._limit} prediction slots are taken.",
                 code="inference.overloaded",
                 retry_after_seconds=1,
                 hint="Try again in a second, or raise ARKWRIGHT_PREDICT_MAX_IN_FLIGHT.",
             )
-        if self._by_caller[caller] >= self._share:
+        if self._by_caller.get(caller, 0) >= self._share:
             raise TooManyRequests(
                 f"This credential already has {self._share} requests in flight, which is its share.",
                 retry_after_seconds=1,
                 hint="Send fewer requests at once, or several rows in each.",
             )
-        self._taken += 1
-        self._by_caller[caller] += 1
-        metrics.IN_FLIGHT.set(self._taken)
-        try:
-            yield
-        finally:
-            self._taken -= 1
-            self._by_caller[caller] -= 1
-            if not self._by_caller[caller]:
-                del self._by_caller[caller]
-            metrics.IN_FLIGHT.set(self._taken)
+
+    def release(self, caller: str) -> None:
+        """Give a slot back."""
+        self.taken -= 1
+        held = self._by_caller[caller] - 1
+        if held:
+            self._by_caller[caller] = held
+        else:
+            del self._by_caller[caller]

@@ -9,7 +9,7 @@ from pathlib import Path
 import httpx
 import msgspec
 
-from arkwright.contracts import PlanAcknowledgement, RoutePlan
+from arkwright.contracts import PlanAcknowledgement, RoutePlan, WindowReport
 from arkwright.core.errors import Unavailable
 from arkwright.serving.ports import FetchedPlan
 
@@ -35,7 +35,8 @@ class HttpPlanSource:
     """The control plane behind a unix socket.
 
     ``GET /internal/plan?after=<generation>`` answers 200 with a plan, or 204 when that generation is the current one;
-    ``POST /internal/plan/ack`` takes the acknowledgement. Both carry the shared token.
+    ``POST /internal/plan/ack`` takes the acknowledgement and ``POST /internal/windows`` the reports. All carry the
+    shared token.
     """
 
     def __init__(self, socket: Path, token: str) -> None:
@@ -65,20 +66,23 @@ class HttpPlanSource:
 
     async def acknowledge(self, acknowledgement: PlanAcknowledgement) -> None:
         """Report what became of a plan."""
-        try:
-            answer = await self._client.post(
-                "/internal/plan/ack",
-                content=msgspec.json.encode(acknowledgement),
-                headers={"Content-Type": "application/json"},
-            )
-        except httpx.HTTPError as error:
-            raise _away(str(error) or type(error).__name__) from error
-        if answer.is_error:
-            raise _away(f"it answered the acknowledgement with {answer.status_code}")
+        await self._post("/internal/plan/ack", msgspec.json.encode(acknowledgement))
+
+    async def report(self, report: WindowReport) -> None:
+        """Say what happened in the last seconds."""
+        await self._post("/internal/windows", msgspec.json.encode(report))
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _post(self, path: str, content: bytes) -> None:
+        try:
+            answer = await self._client.post(path, content=content, headers={"Content-Type": "application/json"})
+        except httpx.HTTPError as error:
+            raise _away(str(error) or type(error).__name__) from error
+        if answer.is_error:
+            raise _away(f"it answered {path} with {answer.status_code}")
 
 
 def _away(reason: str) -> Unavailable:

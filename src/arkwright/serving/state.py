@@ -2,54 +2,111 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import msgspec
 
 from arkwright.bundles import LoadedBundle
 from arkwright.contracts import Arm, Credential, Endpoint, RoutePlan
-from arkwright.serving.traffic import choose_arm
+from arkwright.serving.ports import ServableModel
+from arkwright.serving.traffic import Split
+
+if TYPE_CHECKING:
+    from arkwright.serving.runtime import EndpointRuntime
+
+_HEADER = "header:"
 
 
 @dataclass(frozen=True, slots=True)
 class LiveArm:
-    """A model version with its predictor in memory, and the names its requests may log."""
+    """A model version that is loaded, the names its requests may log, and what answers."""
 
     arm: Arm
     bundle: LoadedBundle
     feature_names: tuple[str, ...]
+    model: ServableModel
 
 
 @dataclass(frozen=True, slots=True)
 class LiveEndpoint:
-    """A deployment that answers."""
+    """A deployment that answers.
+
+    Parameters
+    ----------
+    endpoint
+        As the plan has it.
+    arms
+        Those of its live arms that are loaded; the first one is where the units of any other go when it cannot answer.
+    shadows, fallback
+        Those of its shadow arms and of its fallback that are loaded.
+    runtime
+        What outlives a change of plan: counts, breakers, fuses.
+
+    Attributes
+    ----------
+    inline
+        Whether every arm and the fallback may run on the event loop.
+    unit_header, unit_column
+        Where a request's unit is found; neither of them where each request is a unit of its own.
+    """
 
     endpoint: Endpoint
     arms: tuple[LiveArm, ...]
+    shadows: tuple[LiveArm, ...]
+    fallback: LiveArm | None
+    runtime: EndpointRuntime
+    inline: bool = field(init=False)
+    unit_header: bytes | None = field(init=False)
+    unit_column: str | None = field(init=False)
+    _split: Split = field(init=False)
+    _targets: tuple[LiveArm, ...] = field(init=False)
 
-    def arm_for(self, request_id: str) -> LiveArm:
-        """Return the arm that answers a request."""
-        if len(self.arms) == 1:
-            return self.arms[0]
-        shares = [live.arm.traffic_percent for live in self.arms]
-        return self.arms[choose_arm(shares, self.endpoint.deployment_id, request_id)]
+    def __post_init__(self) -> None:
+        endpoint = self.endpoint
+        answering = self.arms if self.fallback is None else (*self.arms, self.fallback)
+        named = endpoint.unit.startswith(_HEADER)
+        header = endpoint.unit.removeprefix(_HEADER) if named else ""
+        column = "" if named or endpoint.unit == "request" else endpoint.unit
+        planned = [arm for arm in endpoint.arms if arm.mode == "live"]
+        loaded = {live.arm.name: live for live in self.arms}
+        first = self.arms[0] if self.arms else None
+        derived = {
+            "inline": all(live.model.inline for live in answering),
+            "unit_header": header.strip().lower().encode("latin-1", "replace") or None,
+            "unit_column": column or None,
+            "_split": Split([arm.traffic_percent for arm in planned], endpoint.deployment_id, endpoint.salt),
+            # The units of an arm that is not loaded go to the first one, and no other unit moves.
+            "_targets": tuple(loaded.get(arm.name, first) for arm in planned),
+        }
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
+
+    def assigned(self, unit: str) -> LiveArm:
+        """Return the arm that a unit belongs to, whatever state it is in."""
+        return self._targets[self._split.index(unit)]
+
+    def loaded(self) -> Iterator[LiveArm]:
+        """Yield whatever it has in memory."""
+        yield from self.arms
+        yield from self.shadows
+        if self.fallback is not None:
+            yield self.fallback
 
     def as_served(self) -> Endpoint:
-        """Return the endpoint with only the arms that answer."""
-        return Endpoint(
-            deployment_id=self.endpoint.deployment_id,
-            workspace_id=self.endpoint.workspace_id,
-            project_id=self.endpoint.project_id,
-            name=self.endpoint.name,
-            model_name=self.endpoint.model_name,
-            arms=tuple(live.arm for live in self.arms),
-            fallback_digests=self.endpoint.fallback_digests,
-        )
+        """Return the endpoint without the live arms that could not be loaded."""
+        names = {live.arm.name for live in self.arms}
+        kept = tuple(arm for arm in self.endpoint.arms if arm.mode != "live" or arm.name in names)
+        return msgspec.structs.replace(self.endpoint, arms=kept)
 
 
 @dataclass(frozen=True, slots=True)
 class ServingState:
     """Everything a request needs.
 
-    ``generation`` is -1 until a plan is in use. ``failed`` maps endpoints that should answer and cannot to the reason.
+    ``generation`` is -1 until a plan is in use. ``failed`` maps endpoints that should answer and cannot, or not with
+    all their arms, to the reason.
     """
 
     generation: int = -1

@@ -2,14 +2,20 @@
 
 A bundle is copied from the object store once, into a folder beside its place, verified file by file, and renamed
 into place: what is in place is whole. It is verified again at every load, because a disk can rot.
+
+Several processes may share the folder. Each locks what it is fetching, so that nobody tidies it away; when two fetch
+the same bundle the first one in place wins.
 """
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import os
 import re
 import shutil
 import uuid
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from arkwright.bundles import LoadedBundle, load_bundle, verify_bundle
@@ -62,6 +68,17 @@ class BundleStore:
         self._fetch(workspace_id, digest, uri, place)
         return load_bundle(place, digest)
 
+    def load_local(self, digest: str, max_bytes: int) -> LoadedBundle | None:
+        """Return a verified bundle that lies here and has at most so many bytes, or None."""
+        place = self._folder / _hex(digest)
+        try:
+            if not place.is_dir() or sum(path.stat().st_size for path in place.rglob("*")) > max_bytes:
+                return None
+            return load_bundle(place, digest)
+        except (Invalid, Unavailable, OSError) as error:
+            log.warning("cached bundle cannot be loaded", digest=digest, detail=str(error))
+            return None
+
     def evict(self, keep: Collection[str]) -> list[str]:
         """Remove every bundle whose digest is not to be kept, and what interrupted fetches left; return the digests."""
         if not self._folder.is_dir():
@@ -69,7 +86,7 @@ class BundleStore:
         wanted = {_hex(digest) for digest in keep}
         removed = []
         for path in self._folder.iterdir():
-            if path.name in wanted:
+            if path.name in wanted or (path.name.startswith(_PARTIAL) and _is_locked(path)):
                 continue
             shutil.rmtree(path, ignore_errors=True)
             if not path.name.startswith(_PARTIAL):
@@ -82,9 +99,10 @@ class BundleStore:
         partial = self._folder / f"{_PARTIAL}{uuid.uuid4().hex}"
         try:
             partial.mkdir(parents=True)
-            objects.get_tree(key, partial)
-            verify_bundle(partial, digest)
-            partial.rename(place)
+            with _locked(partial):
+                objects.get_tree(key, partial)
+                verify_bundle(partial, digest)
+                _put_in_place(partial, place)
         except OSError as error:
             raise Unavailable(
                 f"A bundle could not be stored below {self._folder}: {error.strerror or error}.",
@@ -93,6 +111,40 @@ class BundleStore:
             ) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
+
+
+def _put_in_place(partial: Path, place: Path) -> None:
+    try:
+        partial.rename(place)
+    except OSError:
+        # Another process was quicker; what is in place is verified when it is loaded.
+        if not place.is_dir():
+            raise
+
+
+@contextlib.contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Hold a folder's lock, which goes with the process."""
+    handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _is_locked(folder: Path) -> bool:
+    try:
+        handle = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
 
 
 def _hex(digest: str) -> str:

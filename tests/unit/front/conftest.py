@@ -19,7 +19,7 @@ import uvicorn
 from tests.unit.serving.conftest import Platform, platform, pytest_pyfunc_call, until
 
 from arkwright.front.edge import Edge, create_edge
-from arkwright.serving import DataPlane, HttpPlanSource
+from arkwright.serving import DataPlane, HttpPlanSource, direct_protocol
 
 __all__ = ["platform", "pytest_pyfunc_call"]
 
@@ -98,7 +98,14 @@ async def edge_of(
     await plane.start()
     server = uvicorn.Server(
         uvicorn.Config(
-            edge, port=0, lifespan="off", log_config=None, access_log=False, server_header=False, proxy_headers=False
+            edge,
+            port=0,
+            http=direct_protocol(plane.inference),
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
         )
     )
     serving = asyncio.create_task(server.serve())

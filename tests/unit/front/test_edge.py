@@ -185,3 +185,30 @@ async def test_where_the_user_runs_mlflow_it_is_not_passed_through(platform):
         answer = await client.get("/mlflow/")
     assert answer.status_code == 404
     assert "ARKWRIGHT_TRACKING_URL" in answer.json()["hint"]
+
+
+async def test_the_inference_paths_of_every_protocol_are_the_data_plane_s(platform, control_plane):
+    tensors = [
+        {"name": "tenure", "datatype": "FP64", "shape": [1], "data": [3]},
+        {"name": "contract", "datatype": "BYTES", "shape": [1], "data": ["month"]},
+    ]
+    async with edge_of(platform, headers=BEARER) as (client, _edge, plane):
+        await until(lambda: plane.holder.ready)
+        for path, body in (
+            ("/predict", {"inputs": ROWS["instances"]}),
+            ("/invocations", {"dataframe_records": ROWS["instances"]}),
+            ("/v2/models/churn/infer", {"inputs": tensors}),
+            ("/reload", {}),
+        ):
+            assert (await client.post(path, json=body)).status_code == 200, path
+        for path in ("/models", "/ping", "/version", "/v2", "/v2/health/ready", "/v2/models/churn", "/health"):
+            answer = await client.get(path)
+            assert answer.status_code == 200, path
+            assert "target" not in answer.text, path
+        assert "processes" in (await client.get("/health")).json()
+
+
+async def test_batches_and_unknown_paths_are_the_control_plane_s(platform, control_plane):
+    async with edge_of(platform, headers=BEARER) as (client, _edge, _plane):
+        for path in ("/batch", "/predictions", "/v2x", "/v1/models"):
+            assert (await client.post(path, json={})).json()["target"] == f"{path}?"

@@ -14,7 +14,16 @@ import numpy as np
 import pytest
 
 from arkwright.bundles import LinearEvaluator, Predictor, fit_baseline, fit_encoder, measure_parity, write_bundle
-from arkwright.contracts import Arm, Column, Credential, Endpoint, PlanAcknowledgement, RoutePlan, Signature
+from arkwright.contracts import (
+    Arm,
+    Column,
+    Credential,
+    Endpoint,
+    PlanAcknowledgement,
+    RoutePlan,
+    Signature,
+    WindowReport,
+)
 from arkwright.core.context import DEFAULT_PROJECT_ID, DEFAULT_WORKSPACE_ID
 from arkwright.core.errors import Unavailable
 from arkwright.kit.objects import ObjectStore
@@ -60,6 +69,7 @@ class ControlPlane:
     away: bool = False
     fetches: int = 0
     acknowledged: list[PlanAcknowledgement] = field(default_factory=list)
+    reports: list[WindowReport] = field(default_factory=list)
 
     async def fetch(self, after: int) -> FetchedPlan | None:
         self.fetches += 1
@@ -71,6 +81,11 @@ class ControlPlane:
         if self.away:
             raise Unavailable("away")
         self.acknowledged.append(acknowledgement)
+
+    async def report(self, report: WindowReport) -> None:
+        if self.away:
+            raise Unavailable("away")
+        self.reports.append(report)
 
     async def close(self) -> None:
         return
@@ -176,9 +191,9 @@ async def call(
     scope = {
         "type": "http",
         "method": method,
-        "path": path,
-        "raw_path": path.encode(),
-        "query_string": b"",
+        "path": path.partition("?")[0],
+        "raw_path": path.partition("?")[0].encode(),
+        "query_string": path.partition("?")[2].encode(),
         "scheme": "http",
         "client": ("127.0.0.1", 1),
         "headers": [(key.lower().encode(), value.encode()) for key, value in (headers or {}).items()],

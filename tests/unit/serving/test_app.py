@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import ExitStack
 
 import msgspec
 import pytest
 from tests.unit.serving.conftest import KEY, call, credential, predict, until
 
-from arkwright.contracts import PredictionRecord
+from arkwright.kit.segments import read_segment
 from arkwright.kit.telemetry import exposition
 
 ROW = {"tenure": 3, "contract": "month", "customer": "7590-VHVEG"}
@@ -54,12 +53,12 @@ async def test_a_prediction_is_answered_in_the_documented_shape(serve):
 async def test_every_row_is_logged(serve, platform):
     async with serve as plane:
         answer = await predict(plane, [ROW, ROW])
-    files = list(platform.settings.home.glob("serving/log/*/dep_1/*.jsonl"))
-    records = [msgspec.json.decode(line, type=PredictionRecord) for file in files for line in file.open("rb")]
-    assert [record.row for record in records] == [0, 1]
-    assert records[0].request_id == answer.json["request_id"]
-    assert records[0].features == {"tenure": 3, "contract": "month"}
-    assert records[0].score == answer.json["predictions"][0]["score"]
+    (file,) = [path for path in platform.settings.home.glob("serving/log/*/dep_1/*") if path.is_file()]
+    records = read_segment(file, "predictions").table.to_pylist()
+    assert [record["row"] for record in records] == [0, 1]
+    assert records[0]["request_id"] == answer.json["request_id"]
+    assert records[0]["score"] == answer.json["predictions"][0]["score"]
+    assert "7590" not in str(records[0]["features"])
 
 
 async def test_a_large_request_is_answered_as_its_rows_one_by_one_would_be(serve):
@@ -127,6 +126,19 @@ async def test_a_key_made_a_moment_ago_counts_at_once_and_a_revoked_one_soon_no_
         platform.publish(2, arm, credentials=(credential("new"),))
         assert (await predict(plane, [ROW], authorization="Bearer new")).status == 200
         assert (await predict(plane, [ROW], authorization=f"Bearer {KEY}")).status == 401
+
+
+async def test_callers_that_take_turns_are_told_apart(serve, platform):
+    arm = platform.arm(platform.bundle(1.0))
+    keys = (credential(KEY), credential("other", workspace_id="ws_other"))
+    platform.publish(1, arm, credentials=keys)
+    async with serve as plane:
+        statuses = [(await predict(plane, [ROW], authorization=f"Bearer {key}")).status for key in (KEY, "other") * 3]
+        platform.publish(2, arm, credentials=keys[1:])
+        await plane.holder.refresh()
+        after = await predict(plane, [ROW])
+    assert statuses == [200, 404] * 3
+    assert after.status == 401
 
 
 async def test_an_expired_credential_is_refused(serve, platform):
@@ -229,7 +241,7 @@ async def test_a_client_that_leaves_half_way_gets_no_answer_and_frees_its_slot(s
             headers = {"authorization": f"Bearer {KEY}"}
             answer = await call(plane, "POST", "/v1/inference/dep_1:predict", [b"{", b"}"], headers, leave_after=1)
             assert answer.status == 0
-        assert plane.inference._slots._taken == 0
+        assert plane.core.slots.taken == 0
 
 
 async def test_one_caller_cannot_take_every_slot_and_a_full_plane_says_when_to_come_back(serve, platform):
@@ -237,13 +249,15 @@ async def test_one_caller_cannot_take_every_slot_and_a_full_plane_says_when_to_c
     keys = (credential(KEY), credential("second", actor_id="user_2"), credential("third", actor_id="user_3"))
     platform.publish(1, platform.arm(platform.bundle(1.0)), credentials=keys)
     async with serve as plane:
-        with ExitStack() as held:
-            for _ in range(3):
-                held.enter_context(plane.inference._slots.take("user_1"))
-            share = await predict(plane, [ROW])
-            other = await predict(plane, [ROW], authorization="Bearer second")
-            held.enter_context(plane.inference._slots.take("user_3"))
-            full = await predict(plane, [ROW], authorization="Bearer second")
+        slots = plane.core.slots
+        for _ in range(3):
+            slots.acquire("user_1")
+        share = await predict(plane, [ROW])
+        other = await predict(plane, [ROW], authorization="Bearer second")
+        slots.acquire("user_3")
+        full = await predict(plane, [ROW], authorization="Bearer second")
+        for caller in ("user_1", "user_1", "user_1", "user_3"):
+            slots.release(caller)
         after = await predict(plane, [ROW])
     assert (share.status, other.status, full.status, after.status) == (429, 200, 503, 200)
     assert share.headers["retry-after"] == full.headers["retry-after"] == "1"

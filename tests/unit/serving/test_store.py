@@ -81,3 +81,55 @@ def test_eviction_keeps_what_is_named_and_removes_the_rest_and_broken_fetches(pl
     (tmp_path / "cache" / ".fetch-dead").mkdir()
     assert store.evict({kept}) == [gone]
     assert [path.name for path in (tmp_path / "cache").iterdir()] == [kept.removeprefix("sha256:")]
+
+
+def test_a_link_in_the_cached_copy_is_refused_and_the_bundle_fetched_again(platform, store, tmp_path, context):
+    digest = platform.bundle(1.0)
+    store.load(context.workspace_id, digest, f"bundles/{digest}")
+    (file,) = (tmp_path / "cache").glob("*/encoder.json")
+    elsewhere = tmp_path / "elsewhere.json"
+    file.rename(elsewhere)
+    file.symlink_to(elsewhere)
+    assert store.load_local(digest, 1_000_000) is None
+    assert store.load(context.workspace_id, digest, f"bundles/{digest}").digest == digest
+    assert not file.is_symlink()
+
+
+def test_a_bundle_for_a_rollback_is_read_from_this_disk_only_and_only_if_it_is_small(platform, store, context):
+    digest = platform.bundle(1.0)
+    assert store.load_local(digest, 1_000_000) is None
+    store.load(context.workspace_id, digest, f"bundles/{digest}")
+    assert store.load_local(digest, 1_000_000).digest == digest
+    assert store.load_local(digest, 10) is None
+
+
+def test_two_processes_that_fetch_the_same_bundle_both_get_it(platform, tmp_path, context, monkeypatch):
+    digest = platform.bundle(1.0)
+    first, second = (BundleStore(tmp_path / "cache", platform.objects) for _ in range(2))
+    from arkwright.serving import store as module
+
+    real = module.verify_bundle
+
+    def meanwhile(folder, wanted):
+        monkeypatch.setattr(module, "verify_bundle", real)
+        second.load(context.workspace_id, digest, f"bundles/{digest}")
+        return real(folder, wanted)
+
+    monkeypatch.setattr(module, "verify_bundle", meanwhile)
+    assert first.load(context.workspace_id, digest, f"bundles/{digest}").digest == digest
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+
+
+def test_what_another_process_is_fetching_is_not_tidied_away(platform, tmp_path, context, monkeypatch):
+    digest = platform.bundle(1.0)
+    first, second = (BundleStore(tmp_path / "cache", platform.objects) for _ in range(2))
+    from arkwright.serving import store as module
+
+    real = module.verify_bundle
+
+    def meanwhile(folder, wanted):
+        assert second.evict(set()) == []
+        return real(folder, wanted)
+
+    monkeypatch.setattr(module, "verify_bundle", meanwhile)
+    assert first.load(context.workspace_id, digest, f"bundles/{digest}").digest == digest

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from arkwright.core.clock import Clock
@@ -24,16 +25,24 @@ class UnitOfWork:
     clock: Clock
     _after_commit: list[Callable[[], None]] = field(default_factory=list)
 
-    def emit(self, event_type: str, subject: str, data: dict[str, Any]) -> Event:
-        """Put an event into the outbox of this same commit."""
+    def emit(self, event_type: str, subject: str, data: dict[str, Any], *, event_id: str = "") -> Event:
+        """Put an event into the outbox of this same commit.
+
+        Parameters
+        ----------
+        event_id
+            Given where something that may be told twice is one event: the second one is not put there again.
+        """
         event = Event(
-            id=new_id("event"),
+            id=event_id or new_id("event"),
             type=event_type,
             subject=subject,
             workspace_id=self.context.workspace_id,
             time=self.clock.now(),
             data=data,
         )
+        if event_id and self.session.scalar(select(OutboxRow.id).where(OutboxRow.id == event_id)):
+            return event
         self.session.add(
             OutboxRow(
                 id=event.id,
