@@ -22,6 +22,8 @@ if TYPE_CHECKING:
         severity_of,
     )
     from arkwright.monitoring.drift import DriftResult, compare_feature
+    from arkwright.monitoring.feedback import FeedbackOutcomes
+    from arkwright.monitoring.outcomes import join_outcomes
     from arkwright.monitoring.ports import MonitoredModel
     from arkwright.monitoring.report import DriftReport, drift_report, drift_trend
     from arkwright.monitoring.schedule import MonitorTiming, Schedule, due_monitors
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
         population_stability_index,
         psi_noise_bound,
     )
+    from arkwright.monitoring.usage import UsageEvents
     from arkwright.monitoring.window import PredictionWindow, read_window
 
 _HOMES = {
@@ -43,6 +46,7 @@ _HOMES = {
     "AlertState": "alerts",
     "DriftReport": "report",
     "DriftResult": "drift",
+    "FeedbackOutcomes": "feedback",
     "MonitorTiming": "schedule",
     "MonitoredModel": "ports",
     "MonitoringService": "service",
@@ -50,6 +54,7 @@ _HOMES = {
     "Schedule": "schedule",
     "SegmentShipper": "shipping",
     "ServedModels": "served_models",
+    "UsageEvents": "usage",
     "alert_message": "alerts",
     "chi_square": "significance",
     "compare_feature": "drift",
@@ -60,6 +65,7 @@ _HOMES = {
     "due_monitors": "schedule",
     "expected_psi": "stability",
     "holm": "significance",
+    "join_outcomes": "outcomes",
     "kl_divergence": "stability",
     "kolmogorov_smirnov": "significance",
     "population_stability_index": "stability",
@@ -74,6 +80,7 @@ __all__ = [
     "AlertState",
     "DriftReport",
     "DriftResult",
+    "FeedbackOutcomes",
     "MonitorTiming",
     "MonitoredModel",
     "MonitoringService",
@@ -81,6 +88,7 @@ __all__ = [
     "Schedule",
     "SegmentShipper",
     "ServedModels",
+    "UsageEvents",
     "alert_message",
     "chi_square",
     "compare_feature",
@@ -91,6 +99,7 @@ __all__ = [
     "due_monitors",
     "expected_psi",
     "holm",
+    "join_outcomes",
     "kl_divergence",
     "kolmogorov_smirnov",
     "population_stability_index",

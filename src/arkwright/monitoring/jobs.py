@@ -78,7 +78,7 @@ class MonitorJob:
             model_version_id=model.model_version_id,
         )
         report = drift_report(
-            model.baseline,
+            seen.comparable(model.baseline),
             seen.columns,
             seen.predictions,
             task=model.signature.task,

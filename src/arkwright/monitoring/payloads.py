@@ -210,8 +210,35 @@ class VersionMetrics(BaseModel):
     latency: LatencyMetrics | None
 
 
+class QualityMetric(BaseModel):
+    """A metric with its 95 % interval; the bounds are null where too few outcomes are known."""
+
+    name: str
+    value: float
+    low: float | None
+    high: float | None
+    higher_is_better: bool
+
+
+class ArmQuality(BaseModel):
+    """How good the answers of one version at one arm were; empty ``metrics`` where no truth is known."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    arm: str
+    model_version_id: str
+    semver: str
+    n_predictions: int
+    n_outcomes: int
+    metrics: list[QualityMetric]
+
+
 class DeploymentMetrics(BaseModel):
-    """A deployment's traffic in the prediction log, up to the ``max_rows`` latest rows of the span."""
+    """A deployment's traffic in the prediction log, up to the ``max_rows`` latest rows of the span.
+
+    ``quality`` compares the predictions of the span with the outcomes that came in as feedback since its beginning;
+    ``n_unmatched`` of the ``n_outcomes`` told have no prediction in the log.
+    """
 
     deployment_id: str
     start: datetime | None
@@ -221,3 +248,6 @@ class DeploymentMetrics(BaseModel):
     truncated: bool
     latency: LatencyMetrics | None
     versions: list[VersionMetrics]
+    quality: list[ArmQuality]
+    n_outcomes: int
+    n_unmatched: int

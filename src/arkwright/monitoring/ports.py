@@ -36,6 +36,16 @@ class MonitoredDeployments(Protocol):
         """
         ...
 
+    def signature_of(self, unit: UnitOfWork, deployment_id: str) -> Signature | None:
+        """Return the signature of the deployment's stable version, or None where no version answers.
+
+        Raises
+        ------
+        NotFound
+            If there is no such deployment.
+        """
+        ...
+
     def baseline_of(self, unit: UnitOfWork, deployment_id: str) -> MonitoredModel:
         """Return the baseline and signature in the bundle of the deployment's stable version.
 

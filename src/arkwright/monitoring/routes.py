@@ -8,6 +8,7 @@ import msgspec
 from fastapi import APIRouter, Query, Response
 
 from arkwright.kit.http import Accepted, Limit, Page, PageCursor, Read, Write, accepted, page_of, read_cursor, service
+from arkwright.monitoring.outcomes import quality_of
 from arkwright.monitoring.payloads import (
     LOG_RETENTION_HOURS,
     Alert,
@@ -141,9 +142,17 @@ def deployment_metrics(
     hours: Annotated[float, Query(gt=0, le=LOG_RETENTION_HOURS, description="How far to look back.")] = 24,
     monitoring: MonitoringService = service(MonitoringService),
 ) -> DeploymentMetrics:
-    """Return what the deployment answered and how fast, in all and by version, from the prediction log."""
-    deployment_id, traffic, truncated = monitoring.traffic(unit, deployment, hours)
-    return DeploymentMetrics(deployment_id=deployment_id, truncated=truncated, **msgspec.to_builtins(traffic))
+    """Return what the deployment answered, how fast and, where feedback came in, how well, from the prediction log."""
+    found = monitoring.traffic(unit, deployment, hours)
+    joined = found.joined
+    return DeploymentMetrics(
+        deployment_id=found.deployment_id,
+        truncated=found.truncated,
+        quality=msgspec.to_builtins([quality_of(arm) for arm in joined.arms]),
+        n_outcomes=joined.n_outcomes,
+        n_unmatched=joined.n_unmatched,
+        **msgspec.to_builtins(found.traffic),
+    )
 
 
 def _monitor(row: MonitorRow) -> Monitor:

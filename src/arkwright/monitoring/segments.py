@@ -1,7 +1,7 @@
-"""Prediction-log segments: from a data plane's lines to Parquet, and the object each becomes.
+"""Shipped segments: the Parquet that a data plane's Arrow becomes, and the object each segment is kept as.
 
-The Parquet columns are the fields of :class:`~arkwright.contracts.PredictionRecord`. ``time`` is a UTC timestamp;
-``label`` is text, whatever the type of the class; ``features`` is one JSON object, because what a column holds may
+The columns are those of the local segment (:mod:`arkwright.contracts.prediction`): ``time`` is a UTC timestamp,
+``label`` is text whatever the type of the class, and ``features`` is one JSON object, because what a column holds may
 change from one model version to the next, while a file's schema may not.
 """
 
@@ -9,92 +9,65 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, date, datetime, timedelta
-from typing import Any, NamedTuple
 
 import msgspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arkwright.contracts import PredictionRecord, SegmentName
+from arkwright.contracts import USAGE_KEY, SegmentKind, SegmentName, UsageCount
+from arkwright.kit.segments import segment_schema
 
-SCHEMA = pa.schema(
-    [
-        pa.field("request_id", pa.string(), nullable=False),
-        pa.field("row", pa.int32(), nullable=False),
-        pa.field("time", pa.timestamp("us", tz="UTC"), nullable=False),
-        pa.field("deployment_id", pa.string(), nullable=False),
-        pa.field("workspace_id", pa.string(), nullable=False),
-        pa.field("model_version_id", pa.string(), nullable=False),
-        pa.field("semver", pa.string(), nullable=False),
-        pa.field("arm", pa.string(), nullable=False),
-        pa.field("latency_ms", pa.float64(), nullable=False),
-        pa.field("request_size_bytes", pa.int64(), nullable=False),
-        pa.field("features", pa.string(), nullable=False),
-        pa.field("label", pa.string()),
-        pa.field("score", pa.float64()),
-        pa.field("value", pa.float64()),
-    ]
-)
+SCHEMA = segment_schema("predictions")
+OUTCOME_SCHEMA = segment_schema("outcomes")
 
 LOG_RETENTION_DAYS = 7
 
-LOG_PREFIX = "predictions"
+PREFIXES: dict[SegmentKind, str] = {"predictions": "predictions", "outcomes": "outcomes"}
 _SUFFIX = ".parquet"
 _PARTITION = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/")
 
 
-class ParsedSegment(NamedTuple):
-    """The records of a segment, and the lines that are none."""
-
-    records: list[PredictionRecord]
-    rejected: list[bytes]
-
-
-def parse_segment(content: bytes) -> ParsedSegment:
-    r"""Read a segment's lines.
-
-    A last line without its newline was cut by a crash: it never counted, and is dropped. Any other line that is no
-    record is handed back, so that nothing is lost silently.
-
-    Examples
-    --------
-    >>> parse_segment(b'nonsense\n{"request_id": "req_1", "ro')
-    ParsedSegment(records=[], rejected=[b'nonsense'])
-    """
-    *lines, _cut = content.split(b"\n")
-    decoder = msgspec.json.Decoder(PredictionRecord)
-    records: list[PredictionRecord] = []
-    rejected: list[bytes] = []
-    for line in lines:
-        if not line.strip():
-            continue
-        try:
-            records.append(decoder.decode(line))
-        except msgspec.DecodeError:
-            rejected.append(line)
-    return ParsedSegment(records, rejected)
-
-
-def to_parquet(records: Sequence[PredictionRecord]) -> bytes:
-    """Return the records as one Parquet file, in their order."""
-    encoder = msgspec.json.Encoder()
-    rows: list[dict[str, Any]] = []
-    for record in records:
-        row = msgspec.structs.asdict(record)
-        row["time"] = datetime.fromtimestamp(record.time, UTC)
-        row["features"] = encoder.encode(record.features).decode()
-        row["label"] = None if record.label is None else str(record.label)
-        rows.append(row)
+def to_parquet(table: pa.Table) -> bytes:
+    """Return a segment's rows as one Parquet file, in their order."""
     sink = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), sink, compression="zstd")
+    pq.write_table(table.combine_chunks(), sink, compression="zstd")
     return sink.getvalue()
 
 
-def deployment_prefix(deployment_id: str) -> str:
+def usage_of(metadata: Iterable[dict[bytes, bytes]]) -> list[UsageCount]:
+    """Add up the usage that a segment's batches carry, by version and arm.
+
+    Examples
+    --------
+    >>> batch = {b"usage": b'[{"model_version_id":"mv_1","semver":"1.0.0","arm":"stable","requests":2,"rows":5}]'}
+    >>> [total] = usage_of([batch, {}, batch])
+    >>> total.requests, total.rows
+    (4, 10)
+    """
+    decoder = msgspec.json.Decoder(list[UsageCount])
+    totals: dict[tuple[str, str, str], UsageCount] = {}
+    for each in metadata:
+        for count in decoder.decode(each[USAGE_KEY]) if USAGE_KEY in each else ():
+            key = (count.model_version_id, count.semver, count.arm)
+            known = totals.get(key)
+            totals[key] = (
+                count
+                if known is None
+                else msgspec.structs.replace(
+                    known,
+                    requests=known.requests + count.requests,
+                    rows=known.rows + count.rows,
+                    request_bytes=known.request_bytes + count.request_bytes,
+                )
+            )
+    return [totals[key] for key in sorted(totals)]
+
+
+def deployment_prefix(deployment_id: str, kind: SegmentKind = "predictions") -> str:
     """Return the prefix below which a deployment's shipped segments lie."""
-    return f"{LOG_PREFIX}/{deployment_id}"
+    return f"{PREFIXES[kind]}/{deployment_id}"
 
 
 def object_key(deployment_id: str, name: SegmentName, first_time: float) -> str:
@@ -112,7 +85,7 @@ def object_key(deployment_id: str, name: SegmentName, first_time: float) -> str:
     'predictions/dep_1/date=2026-01-03/edge-1767323045000-000003.parquet'
     """
     day = datetime.fromtimestamp(first_time, UTC).date()
-    return f"{deployment_prefix(deployment_id)}/date={day.isoformat()}/{name.stem}{_SUFFIX}"
+    return f"{deployment_prefix(deployment_id, name.kind)}/date={day.isoformat()}/{name.stem}{_SUFFIX}"
 
 
 def replica_sequences(keys: Sequence[str]) -> list[list[str]]:
@@ -148,5 +121,17 @@ def expired_keys(keys: Sequence[str], today: date, *, keep_days: int = LOG_RETEN
     ['date=2026-01-01']
     """
     oldest = (today - timedelta(days=keep_days)).isoformat()
-    found = ((key, _PARTITION.search(key)) for key in keys)
-    return [key for key, partition in found if partition is not None and partition[1] < oldest]
+    return [key for key in keys if (partition := _PARTITION.search(key)) is not None and partition[1] < oldest]
+
+
+def keys_since(keys: Sequence[str], first_day: date) -> list[str]:
+    """Return the keys whose partition is not older than a day; keys without a date are left out.
+
+    Examples
+    --------
+    >>> keys = [f"outcomes/dep_1/date=2026-01-0{day}/outcomes-a-9-000001.parquet" for day in (1, 2)]
+    >>> [key.split("/")[2] for key in keys_since(keys, date(2026, 1, 2))]
+    ['date=2026-01-02']
+    """
+    first = first_day.isoformat()
+    return [key for key in keys if (partition := _PARTITION.search(key)) is not None and partition[1] >= first]

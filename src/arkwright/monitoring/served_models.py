@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
+
+from arkwright.contracts import Signature
 from arkwright.core.errors import Conflict
 from arkwright.deployments import DeploymentService
 from arkwright.kit.db import UnitOfWork
@@ -22,6 +25,14 @@ class ServedModels:
     def resolve(self, unit: UnitOfWork, id_or_name: str) -> str:
         """Return a deployment's id."""
         return self._deployments.get(unit, id_or_name).id
+
+    def signature_of(self, unit: UnitOfWork, deployment_id: str) -> Signature | None:
+        """Return the signature of the version the stable arm answers with; the bundle is not touched."""
+        release = self._deployments.serving(unit, self._deployments.get(unit, deployment_id))
+        if release is None:
+            return None
+        version = self._registry.version_by_id(unit, release.version_id)
+        return msgspec.convert(version.signature, Signature, strict=False)
 
     def baseline_of(self, unit: UnitOfWork, deployment_id: str) -> MonitoredModel:
         """Return the baseline of the version the stable arm answers with; its bundle is verified on the way."""

@@ -31,13 +31,15 @@ from arkwright.monitoring.errors import (
     reason_missing,
     report_not_found,
 )
+from arkwright.monitoring.feedback import JOINED_FIELDS, positive_class
+from arkwright.monitoring.outcomes import Joined, join_outcomes
 from arkwright.monitoring.payloads import MonitorConfig
 from arkwright.monitoring.ports import MonitoredDeployments, MonitoredModel, PredictionSource
 from arkwright.monitoring.report import DriftReport
 from arkwright.monitoring.schedule import MonitorTiming, due_monitors
 from arkwright.monitoring.tables import AlertRow, DriftReportRow, MonitorRow
 from arkwright.monitoring.traffic import Traffic, summarise_traffic
-from arkwright.monitoring.window import read_log
+from arkwright.monitoring.window import read_log, read_outcomes
 
 MONITOR_JOB = "monitoring.run.v1"
 DRIFT = "drift"
@@ -52,6 +54,16 @@ class Kept:
     report: DriftReportRow
     outcome: str
     alert_id: str | None
+
+
+@dataclass(frozen=True)
+class DeploymentTraffic:
+    """What a deployment answered in a span; ``truncated`` says that there was more than was counted."""
+
+    deployment_id: str
+    traffic: Traffic
+    truncated: bool
+    joined: Joined
 
 
 class MonitoringService:
@@ -269,19 +281,16 @@ class MonitoringService:
             self._commented(unit, row, "alert.resolve", comment)
         return row
 
-    def traffic(self, unit: UnitOfWork, deployment: str, hours: float) -> tuple[str, Traffic, bool]:
-        """Return a deployment's id, its traffic of the last hours, and whether there was more than was counted."""
+    def traffic(self, unit: UnitOfWork, deployment: str, hours: float) -> DeploymentTraffic:
+        """Return a deployment's traffic of the last hours, and how good it was as far as the truth is known."""
         authorise(unit, "monitor.read", "deployment", deployment)
         deployment_id = self._deployments.resolve(unit, deployment)
         workspace_id = unit.context.workspace_id
+        since = unit.clock.now() - timedelta(hours=hours)
         self._source.collect(workspace_id, deployment_id)
-        table = read_log(
-            self._store.for_workspace(workspace_id),
-            deployment_id,
-            limit=MAX_TRAFFIC_ROWS,
-            since=unit.clock.now() - timedelta(hours=hours),
-            fields=("latency_ms", "semver"),
-        )
+        objects = self._store.for_workspace(workspace_id)
+        fields = ("latency_ms", *JOINED_FIELDS)
+        table = read_log(objects, deployment_id, limit=MAX_TRAFFIC_ROWS, since=since, fields=fields)
         times = table.column("time").to_pylist()
         versions = zip(table.column("model_version_id").to_pylist(), table.column("semver").to_pylist(), strict=True)
         traffic = summarise_traffic(
@@ -291,7 +300,12 @@ class MonitoringService:
             start=times[0] if times else None,
             end=times[-1] if times else None,
         )
-        return deployment_id, traffic, len(times) == MAX_TRAFFIC_ROWS
+        signature = self._deployments.signature_of(unit, deployment_id)
+        told = read_outcomes(objects, deployment_id, since=since)
+        joined = Joined((), told.num_rows, told.num_rows)
+        if signature is not None and told.num_rows:
+            joined = join_outcomes(table, told, task=signature.task, positive=positive_class(signature))
+        return DeploymentTraffic(deployment_id, traffic, len(times) == MAX_TRAFFIC_ROWS, joined)
 
     def _add(self, unit: UnitOfWork, deployment_id: str, config: MonitorConfig) -> MonitorRow:
         row = MonitorRow(

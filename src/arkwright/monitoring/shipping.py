@@ -1,36 +1,46 @@
 """Shipping: sealed segments on a data plane's disk become Parquet in the object store.
 
-A segment is deleted from the local disk only after its object exists. A crash in between ships it again to the same
-key, which changes nothing; two shippers at once do the same.
+A segment is deleted from the local disk only after its object exists and its usage was told. A crash in between ships
+it again to the same key and tells the same usage under the same id, which changes nothing; two shippers at once do the
+same.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from arkwright.contracts import SEAL_REQUEST, SegmentName
+import msgspec
+import pyarrow.compute as pc
+
+from arkwright.contracts import OPEN_SUFFIX, SEAL_REQUEST, SEALED_SUFFIX, SegmentName, UsageCount
 from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
+from arkwright.kit.segments import read_segment, recover_segment
 from arkwright.kit.telemetry import counter
-from arkwright.monitoring.segments import (
-    LOG_PREFIX,
-    deployment_prefix,
-    expired_keys,
-    object_key,
-    parse_segment,
-    to_parquet,
-)
+from arkwright.monitoring.segments import PREFIXES, deployment_prefix, expired_keys, object_key, to_parquet, usage_of
 
 _log = get_logger(__name__)
-_ROWS = counter("arkwright_prediction_rows_shipped_total", "Logged predictions taken over.", ("outcome",))
+_ROWS = counter("arkwright_prediction_rows_shipped_total", "Logged rows taken over.", ("kind",))
+_UNREADABLE = counter("arkwright_prediction_bytes_unreadable_total", "Bytes of segments that hold no whole batch.")
 
-_SEALED = "*.jsonl"
-_OPEN = "*.open"
+_SEALED = f"*{SEALED_SUFFIX}"
+_OPEN = f"*{OPEN_SUFFIX}"
 _SEAL_PATIENCE_SECONDS = 3.0
 _SEAL_LOOK_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentUsage:
+    """What was used in the time of one segment; ``segment`` names it, and is the same whenever it is told."""
+
+    workspace_id: str
+    deployment_id: str
+    segment: str
+    counts: tuple[UsageCount, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,13 +49,15 @@ class Shipment:
 
     n_segments: int = 0
     n_rows: int = 0
-    n_rejected_lines: int = 0
+    unreadable_bytes: int = 0
+    requests: int = field(default=0, compare=False)
 
     def __add__(self, other: Shipment) -> Shipment:
         return Shipment(
             self.n_segments + other.n_segments,
             self.n_rows + other.n_rows,
-            self.n_rejected_lines + other.n_rejected_lines,
+            self.unreadable_bytes + other.unreadable_bytes,
+            self.requests + other.requests,
         )
 
 
@@ -58,39 +70,53 @@ class SegmentShipper:
         The data plane's log folder; it need not exist yet.
     store
         Where the Parquet goes.
+    on_usage
+        Told what was used, at least once for each segment.
     """
 
-    def __init__(self, folder: Path, store: ObjectStore) -> None:
+    def __init__(
+        self, folder: Path, store: ObjectStore, on_usage: Callable[[SegmentUsage], None] | None = None
+    ) -> None:
         self._folder = folder
         self._store = store
+        self._on_usage = on_usage
 
     def ship(self, workspace_id: str = "*", deployment_id: str = "*") -> Shipment:
         """Ship every sealed segment, oldest first, or those of one workspace or deployment.
+
+        Segments that a dead data plane left open are sealed first.
 
         Raises
         ------
         Unavailable
             If the object store cannot be written; what was not shipped stays on the local disk for the next round.
         """
+        for path in self._folder.glob(f"{workspace_id}/{deployment_id}/{_OPEN}"):
+            if (name := SegmentName.parse(path.stem)) is not None:
+                recover_segment(path, name.kind)
         total = Shipment()
         paths = self._folder.glob(f"{workspace_id}/{deployment_id}/{_SEALED}")
-        named = [(name.start_ms, name.counter, path) for path in paths if (name := SegmentName.parse(path.stem))]
-        for _, _, path in sorted(named):
-            total += self._ship_segment(path)
+        named = [(name.start_ms, name.counter, path, name) for path in paths if (name := SegmentName.parse(path.stem))]
+        for *_, path, name in sorted(named, key=lambda entry: entry[:3]):
+            total += self._ship_segment(path, name)
         return total
 
     def collect(self, workspace_id: str, deployment_id: str) -> None:
         """Bring everything a deployment has logged so far into the object store.
 
-        A data plane that still writes a segment is asked to seal it; one that does not answer is not waited for long.
+        The data planes that still write a segment are asked to seal it; those that do not answer are not waited for
+        long.
         """
         folder = self._folder / workspace_id / deployment_id
-        if any(folder.glob(_OPEN)):
+        if waiting := list(folder.glob(_OPEN)):
             request = folder / SEAL_REQUEST
             request.touch()
             deadline = time.monotonic() + _SEAL_PATIENCE_SECONDS
-            while request.exists() and time.monotonic() < deadline:
+            while any(path.exists() for path in waiting) and time.monotonic() < deadline:
                 time.sleep(_SEAL_LOOK_SECONDS)
+                for path in waiting:
+                    if (name := SegmentName.parse(path.stem)) is not None:
+                        recover_segment(path, name.kind)
             request.unlink(missing_ok=True)
         self.ship(workspace_id, deployment_id)
 
@@ -100,30 +126,48 @@ class SegmentShipper:
         Nothing can pin older rows yet: A/B tests and windows for late outcomes, which must, do not exist.
         """
         objects = self._store.for_workspace(workspace_id)
-        expired = expired_keys(objects.list(LOG_PREFIX), today)
+        expired = [key for prefix in PREFIXES.values() for key in expired_keys(objects.list(prefix), today)]
         for key in expired:
             objects.delete(key)
         return len(expired)
 
-    def _ship_segment(self, path: Path) -> Shipment:
-        name = SegmentName.parse(path.stem)
-        if name is None:
-            return Shipment()
+    def _ship_segment(self, path: Path, name: SegmentName) -> Shipment:
         try:
-            content = path.read_bytes()
+            size_bytes = path.stat().st_size
+            found = read_segment(path, name.kind)
         except FileNotFoundError:
             return Shipment()  # another shipper was quicker
-        deployment_id = path.parent.name
-        objects = self._store.for_workspace(path.parent.parent.name)
-        records, rejected = parse_segment(content)
-        if rejected:
-            key = f"rejected/{deployment_prefix(deployment_id)}/{name.stem}.jsonl"
-            objects.put_bytes(key, b"\n".join([*rejected, b""]))
-            _log.warning("prediction log has unreadable lines", segment=path.name, lines=len(rejected), kept_at=key)
-        if records:
-            first_time = min(record.time for record in records)
-            objects.put_bytes(object_key(deployment_id, name, first_time), to_parquet(records))
+        workspace_id, deployment_id = path.parent.parent.name, path.parent.name
+        objects = self._store.for_workspace(workspace_id)
+        cut_bytes = size_bytes - found.whole_bytes
+        if cut_bytes:
+            key = f"rejected/{deployment_prefix(deployment_id, name.kind)}/{path.name}"
+            objects.put_bytes(key, path.read_bytes())
+            _UNREADABLE.inc(cut_bytes)
+            _log.warning("prediction log cannot be read to its end", segment=path.name, bytes=cut_bytes, kept_at=key)
+        if found.table.num_rows:
+            first_time = pc.min(found.table.column("time")).as_py().timestamp()
+            objects.put_bytes(object_key(deployment_id, name, first_time), to_parquet(found.table))
+        try:
+            usage = usage_of(found.metadata)
+        except msgspec.DecodeError as error:
+            # One segment that cannot be billed must not keep all others from being shipped.
+            usage = []
+            _log.error("usage cannot be read", segment=path.name, reason=str(error))
+        if usage and self._on_usage is not None:
+            self._on_usage(
+                SegmentUsage(
+                    workspace_id=workspace_id,
+                    deployment_id=deployment_id,
+                    segment=name.stem,
+                    counts=tuple(usage),
+                )
+            )
         path.unlink(missing_ok=True)
-        _ROWS.labels("shipped").inc(len(records))
-        _ROWS.labels("rejected").inc(len(rejected))
-        return Shipment(n_segments=1, n_rows=len(records), n_rejected_lines=len(rejected))
+        _ROWS.labels(name.kind).inc(found.table.num_rows)
+        return Shipment(
+            n_segments=1,
+            n_rows=found.table.num_rows,
+            unreadable_bytes=cut_bytes,
+            requests=sum(count.requests for count in usage),
+        )

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from arkwright.bundles import comparable_values, rows_to_columns
-from arkwright.contracts import Signature
+from arkwright.contracts import Baseline, CategoricalBaseline, Signature, is_redacted, redacted
 from arkwright.kit.objects import WorkspaceObjects
 from arkwright.monitoring.drift import Values
-from arkwright.monitoring.segments import SCHEMA, deployment_prefix, replica_sequences
+from arkwright.monitoring.segments import OUTCOME_SCHEMA, SCHEMA, deployment_prefix, keys_since, replica_sequences
 
 # Rows are logged when they are answered and carry the time they arrived, so a segment may hold a row that is a little
 # older than the newest of the segment before.
@@ -43,6 +43,9 @@ class PredictionWindow:
         text or None; times are seconds since the epoch.
     predictions
         Scores (binary), labels as text (multiclass) or values (regression).
+    redacted
+        Columns of which the log holds hashes: of a categorical one ``columns`` has the hash of every value, any other
+        is not in ``columns``.
     """
 
     start: datetime | None
@@ -50,6 +53,28 @@ class PredictionWindow:
     n_rows: int
     columns: dict[str, Values]
     predictions: Values
+    redacted: frozenset[str] = frozenset()
+
+    def comparable(self, baseline: Baseline) -> Baseline:
+        """Return a baseline as the window can be compared with: redacted categories hashed, redacted numbers left out.
+
+        Examples
+        --------
+        >>> from arkwright.contracts import CategoricalBaseline
+        >>> email = CategoricalBaseline(shares={"a": 1.0}, missing_share=0.0)
+        >>> window = PredictionWindow(None, None, 0, {"email": np.array([])}, np.array([]), frozenset({"email"}))
+        >>> hidden = window.comparable(Baseline(n_rows=1, features={"email": email}, prediction=email))
+        >>> list(hidden.features["email"].shares) == [redacted("a")]
+        True
+        """
+        if not self.redacted:
+            return baseline
+        features = {
+            name: _hashed(feature) if name in self.redacted and isinstance(feature, CategoricalBaseline) else feature
+            for name, feature in baseline.features.items()
+            if name in self.columns
+        }
+        return msgspec.structs.replace(baseline, features=features)
 
 
 def read_log(
@@ -106,6 +131,23 @@ def read_log(
     return whole.slice(max(0, whole.num_rows - limit))
 
 
+def read_outcomes(objects: WorkspaceObjects, deployment_id: str, *, since: datetime) -> pa.Table:
+    """Return the outcomes that a deployment was told from a moment on, oldest first.
+
+    Nobody can know an outcome before its prediction, so ``since`` may be the beginning of a window of predictions.
+    """
+    # A segment lies under the day of its first row.
+    first_day = (since.astimezone(UTC) - timedelta(seconds=_SLACK_SECONDS)).date()
+    keys = keys_since(objects.list(deployment_prefix(deployment_id, "outcomes")), first_day)
+    tables = []
+    for key in keys:
+        with objects.open_read(key) as stream:
+            tables.append(pq.read_table(stream).cast(OUTCOME_SCHEMA))
+    table = pa.concat_tables(tables) if tables else OUTCOME_SCHEMA.empty_table()
+    first = pa.scalar(since, OUTCOME_SCHEMA.field("time").type)
+    return table.filter(pc.greater_equal(table.column("time"), first)).sort_by("time")
+
+
 def read_window(
     objects: WorkspaceObjects,
     deployment_id: str,
@@ -139,16 +181,35 @@ def read_window(
     table = table.filter(pc.is_valid(table.column(output)))
     decoder = msgspec.json.Decoder(dict[str, Any])
     rows = [decoder.decode(text) for text in table.column("features").to_pylist()]
-    columns = rows_to_columns(rows, signature)
+    hidden = _redacted_columns(rows, signature)
+    # The policy may have changed within the window: what was logged before is hashed now.
+    kept = tuple(column for column in signature.columns if column.kind == "categorical" or column.name not in hidden)
+    known = msgspec.structs.replace(signature, columns=kept)
+    for name in hidden:
+        for row in rows:
+            if name in row and not is_redacted(row[name]):
+                row[name] = redacted(row[name])
+    columns = rows_to_columns(rows, known)
     outputs = np.array(table.column(output).to_pylist(), dtype=object if output == "label" else np.float64)
     times = table.column("time").to_pylist()
     return PredictionWindow(
         start=times[0] if times else None,
         end=times[-1] if times else None,
         n_rows=len(rows),
-        columns={column.name: comparable_values(column.kind, columns[column.name]) for column in signature.columns},
+        columns={column.name: comparable_values(column.kind, columns[column.name]) for column in known.columns},
         predictions=outputs,
+        redacted=hidden,
     )
+
+
+def _redacted_columns(rows: Sequence[dict[str, Any]], signature: Signature) -> frozenset[str]:
+    names = [column.name for column in signature.columns]
+    return frozenset(name for name in names if any(is_redacted(row.get(name)) for row in rows))
+
+
+def _hashed(feature: CategoricalBaseline) -> CategoricalBaseline:
+    shares = {str(redacted(value)): share for value, share in feature.shares.items()}
+    return msgspec.structs.replace(feature, shares=shares)
 
 
 def _within(table: pa.Table, since: datetime | None, until: datetime | None, model_version_id: str) -> pa.Table:

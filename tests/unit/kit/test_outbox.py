@@ -142,3 +142,12 @@ def test_a_subscriber_that_fails_for_months_is_still_tried(
         row = unit.session.scalars(select(OutboxRow)).one()
     assert (row.status, row.last_error) == ("pending", "one: nul  byte")
     assert (row.next_attempt_at - clock.now()).total_seconds() == 300
+
+
+def test_what_is_told_twice_under_one_id_is_one_event(database: Database, context: Context) -> None:
+    for number in range(3):
+        with database.write(context) as unit:
+            assert unit.emit(TYPE, "model_1", {"n": number}, event_id="evt_known").id == "evt_known"
+    with database.read_global() as unit:
+        rows = unit.session.scalars(select(OutboxRow)).all()
+    assert [(row.id, row.data) for row in rows] == [("evt_known", {"n": 0})]

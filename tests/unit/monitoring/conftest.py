@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from tests.conftest import LINEAGE
+from tests.unit.log_segments import outcome_table, prediction_table, write_sealed
 from tests.unit.shelf import Shelf
 
 from arkwright.access import authorise, record
 from arkwright.bundles import LinearEvaluator, Predictor, fit_baseline, fit_encoder, measure_parity, write_bundle
-from arkwright.contracts import Column, PredictionRecord, Signature
+from arkwright.contracts import Column, OutcomeRecord, PredictionRecord, Signature, UsageCount, redacted
 from arkwright.core.clock import FixedClock
 from arkwright.core.context import Context
 from arkwright.deployments import DeploymentService
@@ -26,7 +26,7 @@ from arkwright.kit.db import Database
 from arkwright.kit.http import install_problem_handlers
 from arkwright.kit.jobs import InlineQueue, JobRow, JobService, Lane
 from arkwright.kit.objects import ObjectStore
-from arkwright.monitoring import MonitoringService, SegmentShipper, ServedModels
+from arkwright.monitoring import FeedbackOutcomes, MonitoringService, SegmentShipper, ServedModels, UsageEvents
 from arkwright.monitoring.jobs import DeploymentWatch, MonitorClock, MonitorJob
 from arkwright.monitoring.routes import router
 
@@ -86,14 +86,23 @@ class Watched:
     clock: FixedClock
     log_folder: Path
     client: TestClient
+    outcomes: FeedbackOutcomes
     _segments: int = 0
 
-    def predict(self, columns: dict[str, np.ndarray], *, version_id: str = "", semver: str = "1.0.0") -> None:
+    def predict(
+        self,
+        columns: dict[str, np.ndarray],
+        *,
+        version_id: str = "",
+        semver: str = "1.0.0",
+        redact: tuple[str, ...] = (),
+    ) -> None:
         """Log predictions as a data plane would: one sealed segment, a second for each row."""
         scores = predictor(customers(2000, seed=0), -0.5).predict_columns(columns)[:, 0]
         self._segments += 1
-        lines = []
+        records = []
         for index, score in enumerate(scores):
+            features = {"tenure": float(columns["tenure"][index]), "contract": columns["contract"][index]}
             row = PredictionRecord(
                 request_id=f"req_{self._segments}_{index}",
                 row=0,
@@ -105,14 +114,37 @@ class Watched:
                 arm="stable",
                 latency_ms=2.0,
                 request_size_bytes=80,
-                features={"tenure": float(columns["tenure"][index]), "contract": columns["contract"][index]},
+                features={name: redacted(value) if name in redact else value for name, value in features.items()},
                 label="Yes" if score > 0.5 else "No",
                 score=float(score),
             )
-            lines.append(msgspec.json.encode(row) + b"\n")
+            records.append(row)
         folder = self.log_folder / self.context.workspace_id / self.deployment_id
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"edge-1-{self._segments:06d}.jsonl").write_bytes(b"".join(lines))
+        counts = UsageCount(
+            model_version_id=version_id or self.version_id,
+            semver=semver,
+            arm="stable",
+            requests=len(records),
+            rows=len(records),
+        )
+        write_sealed(folder, f"edge-1-{self._segments:06d}", prediction_table(records), [counts])
+
+    def tell(self, actual: dict[str, str], *, at: float = 0.0) -> None:
+        """Log outcomes as a data plane would: one sealed segment; the actual label by request id."""
+        self._segments += 1
+        records = [
+            OutcomeRecord(
+                request_id=request_id,
+                row=0,
+                time=self.clock.now().timestamp() + at,
+                deployment_id=self.deployment_id,
+                workspace_id=self.context.workspace_id,
+                actual=label,
+            )
+            for request_id, label in actual.items()
+        ]
+        folder = self.log_folder / self.context.workspace_id / self.deployment_id
+        write_sealed(folder, f"outcomes-edge-1-{self._segments:06d}", outcome_table(records))
 
     def run(self, **window: float) -> JobRow:
         """Run the monitor and return its finished job."""
@@ -132,7 +164,7 @@ def watched(
 
     served = ServedModels(deployments, shelf.registry)
     folder = tmp_path / "log"
-    source = SegmentShipper(folder, object_store)
+    source = SegmentShipper(folder, object_store, UsageEvents(database).record)
     runnable: list[MonitorJob] = []
     queue = LateQueue(database, runnable)
     jobs = JobService(queue, {MonitorJob.kind: Lane.LIGHT}, authorise=authorise, record=record)
@@ -160,6 +192,7 @@ def watched(
         clock=clock,
         log_folder=folder,
         client=client,
+        outcomes=FeedbackOutcomes(database, served, source, object_store, lambda: clock.now().timestamp()),
     )
 
 

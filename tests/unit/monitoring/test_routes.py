@@ -127,3 +127,23 @@ def test_what_does_not_exist_is_a_404_with_a_hint(monitored: Watched, method: st
     answer = monitored.client.request(method, path)
     assert answer.status_code == 404
     assert answer.json()["hint"]
+
+
+def test_metrics_tell_how_good_the_answers_were_once_feedback_is_in(monitored: Watched) -> None:
+    monitored.predict(customers(40, seed=1))
+    monitored.tell({f"req_1_{index}": "Yes" if index < 10 else "No" for index in range(20)} | {"req_unknown": "No"})
+    metrics = monitored.client.get("/v1/deployments/churn/metrics").json()
+    assert (metrics["n_outcomes"], metrics["n_unmatched"]) == (21, 1)
+    (arm,) = metrics["quality"]
+    assert (arm["arm"], arm["semver"], arm["n_predictions"], arm["n_outcomes"]) == ("stable", "1.0.0", 40, 20)
+    found = {metric["name"]: metric for metric in arm["metrics"]}
+    assert set(found) == {"accuracy", "brier", "log_loss"}
+    for metric in found.values():
+        assert metric["low"] < metric["value"] < metric["high"]
+    assert [found[name]["higher_is_better"] for name in ("accuracy", "brier", "log_loss")] == [True, False, False]
+
+
+def test_metrics_without_feedback_say_nothing_of_quality(monitored: Watched) -> None:
+    monitored.predict(customers(5, seed=1))
+    metrics = monitored.client.get("/v1/deployments/churn/metrics").json()
+    assert (metrics["quality"], metrics["n_outcomes"], metrics["n_unmatched"]) == ([], 0, 0)

@@ -72,6 +72,15 @@ def test_ordinary_traffic_gives_a_green_report_and_no_alert(monitored: Watched) 
     assert alerts_of(monitored) == []
 
 
+def test_redacted_categories_are_compared_by_hash_and_redacted_numbers_not_at_all(monitored: Watched) -> None:
+    monitored.predict(customers(400, seed=1), redact=("tenure", "contract"))
+    monitored.run()
+    (report,) = monitored.client.get("/v1/monitoring/churn/reports").json()["items"]
+    assert [feature["feature"] for feature in report["features"]] == ["contract"]
+    assert report["features"][0]["unexpected_share"] == 0
+    assert report["status"] == "GREEN"
+
+
 def test_shifted_traffic_gives_a_red_report_and_one_critical_alert(monitored: Watched) -> None:
     monitored.predict(customers(600, seed=1, shift=40))
     result = result_of(monitored.run())
