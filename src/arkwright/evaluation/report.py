@@ -76,7 +76,8 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     """What the holdout says about a model.
 
     ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline`` is
-    what a gate asks for.
+    what a gate asks for. ``basis`` says which rows they are: ``holdout``, which the model was never trained on, or
+    ``sample``, which somebody gave with a model of their own and which it may well have seen.
     """
 
     task: TaskType
@@ -95,6 +96,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     level: float = LEVEL
     n_resamples: int = DEFAULT_RESAMPLES
     seed: int = 0
+    basis: str = "holdout"
 
 
 def evaluate(

@@ -21,6 +21,8 @@ from arkwright.kit.db import Units
 EVIDENCE_KIND = "evaluation"
 IMPORTANCE_SECONDS = 10.0
 
+Predict = Callable[[Mapping[str, npt.NDArray[Any]]], FloatArray]
+
 
 class EvaluationService:
     """Evaluations of a workspace's bundles; the reports themselves are governance's evidence.
@@ -48,6 +50,8 @@ class EvaluationService:
         seed: int,
         primary_metric: str | None = None,
         importance_seconds: float = IMPORTANCE_SECONDS,
+        basis: str = "holdout",
+        predict: Predict | None = None,
     ) -> tuple[str, EvaluationReport]:
         """Evaluate what would serve, on the holdout, and file the report.
 
@@ -63,6 +67,10 @@ class EvaluationService:
             What the trivial model answers for these rows, or one row of it for all.
         importance_seconds
             Permutation importance ends after this; columns not reached by then are left out.
+        basis
+            Which rows these are; see :class:`EvaluationReport`.
+        predict
+            Scores a table, where the bundle has no compiled predictor.
 
         Returns
         -------
@@ -71,7 +79,8 @@ class EvaluationService:
         """
         with units.read() as unit:
             authorise(unit, "bundle.evaluate", "bundle", bundle.digest)
-        scores = bundle.predictor.predict_columns(columns)
+        predict = predict or bundle.predictor.predict_columns
+        scores = predict(columns)
         metric = primary_metric or PRIMARY_METRIC[bundle.signature.task]
         report = evaluate(
             bundle.signature,
@@ -80,8 +89,9 @@ class EvaluationService:
             np.broadcast_to(np.atleast_2d(reference_scores), scores.shape),
             seed=seed,
             primary_metric=metric,
-            importance=self._importance(bundle, columns, truth, metric, seed, importance_seconds),
+            importance=self._importance(bundle, predict, columns, truth, metric, seed, importance_seconds),
         )
+        report = msgspec.structs.replace(report, basis=basis)
         with units.write() as unit:
             row = self._governance.file(unit, EVIDENCE_KIND, bundle.digest, msgspec.to_builtins(report))
             return row.id, report
@@ -89,6 +99,7 @@ class EvaluationService:
     def _importance(
         self,
         bundle: LoadedBundle,
+        predict: Predict,
         columns: Mapping[str, npt.NDArray[Any]],
         truth: npt.NDArray[Any],
         metric: str,
@@ -98,7 +109,7 @@ class EvaluationService:
         ends_at = self._now() + seconds
         task = bundle.signature.task
         return permutation_importance(
-            bundle.predictor.predict_columns,
+            predict,
             lambda scores, rows: score_metric(task, metric, truth[rows], scores),
             {column.name: columns[column.name] for column in bundle.signature.columns},
             [column.name for column in bundle.signature.columns],

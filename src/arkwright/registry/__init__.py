@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arkwright.registry.bundle_store import BundleStore
+    from arkwright.registry.import_service import ImportRequest, ImportService
     from arkwright.registry.names import check_model_name
     from arkwright.registry.promotion import AliasProjection
     from arkwright.registry.semver import SemanticVersion, next_version
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
 _HOMES = {
     "AliasProjection": "promotion",
     "BundleStore": "bundle_store",
+    "ImportRequest": "import_service",
+    "ImportService": "import_service",
     "RegistryService": "service",
     "SemanticVersion": "semver",
     "Stage": "stages",
@@ -32,6 +35,8 @@ _HOMES = {
 __all__ = [
     "AliasProjection",
     "BundleStore",
+    "ImportRequest",
+    "ImportService",
     "RegistryService",
     "SemanticVersion",
     "Stage",

@@ -14,6 +14,9 @@ from arkwright.governance import Condition
 PROMOTION_GATE = "promotion"
 REGISTRATION_GATE = "registration"
 _LINEAGE = ("experiment_id", "dataset_version_id")
+_IMPORT_LINEAGE = ("source", "source_sha256")
+_RECORDED = "The bundle records its experiment and dataset version."
+_SEEN = " That was measured on the sample given at import, which the model may have been trained on."
 
 
 def promotion_conditions(evaluation: Mapping[str, Any] | None, bundle_problem: str) -> list[Condition]:
@@ -38,7 +41,8 @@ def registration_conditions(
     manifest: BundleManifest, signature: Signature, evaluation: Mapping[str, Any] | None
 ) -> list[Condition]:
     """Return what must be known about a bundle before it becomes a version (REG-02)."""
-    missing = [name for name in _LINEAGE if not manifest.lineage.get(name)]
+    imported = manifest.lineage.get("origin") == "import"
+    missing = [name for name in (_IMPORT_LINEAGE if imported else _LINEAGE) if not manifest.lineage.get(name)]
     return [
         Condition(
             "schema",
@@ -50,24 +54,19 @@ def registration_conditions(
         Condition(
             "lineage",
             not missing,
-            "The bundle records its experiment and dataset version."
+            ("The bundle records where it was imported from." if imported else _RECORDED)
             if not missing
             else f"The bundle's lineage lacks {' and '.join(missing)}.",
         ),
         Condition(
             "evaluation",
-            evaluation is not None,
+            # Somebody's own model may be staged without one; without one it does not get any further.
+            imported or evaluation is not None,
             "There is an evaluation of this bundle."
             if evaluation is not None
             else "No evaluation of this bundle has been filed.",
         ),
-        Condition(
-            "parity",
-            manifest.parity.passed,
-            f"The compiled predictor matched the pipeline on {manifest.parity.n_rows} rows."
-            if manifest.parity.passed
-            else f"The compiled predictor differs from the pipeline by {manifest.parity.max_abs_difference:.3g}.",
-        ),
+        _parity(manifest),
         Condition(
             "dependencies",
             bool(manifest.environment),
@@ -88,7 +87,19 @@ def _beats_baseline(evaluation: Mapping[str, Any] | None) -> Condition:
         return Condition("beats_baseline", False, "No evaluation of this bundle has been filed.")
     decision = evaluation.get("beats_baseline") or {}
     detail = str(decision.get("detail") or "The evaluation does not say whether the model beats its baseline.")
+    if evaluation.get("basis") == "sample":
+        detail += _SEEN
     return Condition("beats_baseline", bool(decision.get("met")), detail)
+
+
+def _parity(manifest: BundleManifest) -> Condition:
+    parity = manifest.parity
+    if manifest.predictor == "general":
+        return Condition("parity", True, f"The model itself serves, uncompiled: {manifest.general_reason}")
+    if parity.passed:
+        return Condition("parity", True, f"The compiled predictor matched the pipeline on {parity.n_rows} rows.")
+    detail = f"The compiled predictor differs from the pipeline by {parity.max_abs_difference:.3g}."
+    return Condition("parity", False, detail)
 
 
 def _bundle_verifies(problem: str) -> Condition:

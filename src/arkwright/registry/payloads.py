@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StrictBool, StrictInt, StrictStr, model_validator
 
+from arkwright.contracts.signature import TaskType
 from arkwright.registry.names import MAX_NAME, MODEL_NAME
 
 # What MLflow takes as a tag of a model version.
@@ -26,17 +27,85 @@ class CreateModel(BaseModel):
     project_id: str = Field("", max_length=40)
 
 
+class ImportSource(BaseModel):
+    """A model of one's own: a logged model's address, or an upload.
+
+    An address is ``runs:/<run id>/<name>``, ``models:/<name>/<version>``, ``models:/<name>@<alias>`` or
+    ``models:/m-<id>``, and may stand alone in place of the object. An upload is a zip of an MLflow model's folder, or
+    one ``.skops`` or ``.joblib`` file.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    uri: str = Field("", max_length=800)
+    upload_id: str = Field("", max_length=40)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if bool(self.uri) == bool(self.upload_id):
+            raise ValueError("give either the address of a logged model or upload_id")
+        return self
+
+
+def _read_address(value: Any) -> Any:
+    return {"uri": value} if isinstance(value, str) else value
+
+
+class ImportSample(BaseModel):
+    """Rows as the model takes them, with or without the target: an upload or a dataset version."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    upload_id: str = Field("", max_length=40)
+    dataset_version_id: str = Field("", max_length=40)
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        if bool(self.upload_id) == bool(self.dataset_version_id):
+            raise ValueError("give either upload_id or dataset_version_id")
+        return self
+
+
 class CreateVersion(BaseModel):
-    """Make a stored bundle the next version of a model."""
+    """Make a stored bundle, or a model of one's own, the next version of a model.
+
+    Of a model of one's own, ``sample`` is rows as the model takes them (left out: the input example of the ``MLmodel``
+    file), ``target`` names the sample's column with the truth, by which the model is evaluated, and ``task`` and
+    ``classes`` are for models that do not know them.
+    """
 
     model_config = ConfigDict(
         extra="forbid",
-        json_schema_extra={"examples": [{"bundle_digest": "sha256:" + "9f86d081" * 8, "description": ""}]},
+        json_schema_extra={
+            "examples": [
+                {"bundle_digest": "sha256:" + "9f86d081" * 8, "description": ""},
+                {
+                    "source": "runs:/4f2a91c07d5e4c6f8a3b/model",
+                    "sample": {"upload_id": "up_01jn0000000000000000000000"},
+                    "target": "Churn",
+                },
+            ]
+        },
     )
 
-    bundle_digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    bundle_digest: str = Field("", pattern=r"^(sha256:[0-9a-f]{64})?$")
+    source: Annotated[
+        ImportSource | None, BeforeValidator(_read_address, json_schema_input_type=str | ImportSource | None)
+    ] = None
+    sample: ImportSample | None = None
+    target: str = Field("", max_length=500)
+    task: TaskType | None = None
+    classes: list[StrictBool | StrictInt | StrictStr] = Field([], max_length=1000)
     description: str = Field("", max_length=2000)
     tags: dict[TagName, TagValue] = Field({}, max_length=100)
+
+    @model_validator(mode="after")
+    def _one_thing(self) -> Self:
+        if bool(self.bundle_digest) == (self.source is not None):
+            raise ValueError("give either bundle_digest or source")
+        if self.bundle_digest and (self.sample or self.target or self.task or self.classes):
+            raise ValueError("sample, target, task and classes belong to a source")
+        return self
 
 
 class PromoteVersion(BaseModel):

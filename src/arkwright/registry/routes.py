@@ -5,26 +5,30 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Query, Request, Response
 
 from arkwright.core.errors import Invalid
 from arkwright.kit.db import Database, UnitOfWork
 from arkwright.kit.http import (
+    Accepted,
     Caller,
     Limit,
     Page,
     PageCursor,
     Read,
     Write,
+    accepted,
     page_of,
     read_cursor,
     read_number_cursor,
     service,
 )
 from arkwright.registry import repository
+from arkwright.registry.import_service import ImportRequest, ImportService
 from arkwright.registry.payloads import (
     CreateModel,
     CreateVersion,
+    ImportSource,
     Model,
     ModelVersion,
     PromoteVersion,
@@ -61,17 +65,33 @@ def get_model(unit: Read, model: str, registry: RegistryService = service(Regist
     return _model(unit, registry.get(unit, model))
 
 
-@router.post("/{model}/versions", status_code=201)
+@router.post(
+    "/{model}/versions",
+    status_code=201,
+    responses={202: {"model": Accepted, "description": "An import was started: a job's result names the version."}},
+)
 def create_model_version(
     request: Request,
+    response: Response,
     context: Caller,
     model: str,
     body: CreateVersion,
     registry: RegistryService = service(RegistryService),
+    imports: ImportService = service(ImportService),
     tenancy: TenancyService = service(TenancyService),
-) -> ModelVersion:
-    """Make a stored bundle the next version of a model; the same bundle twice is one version."""
+) -> ModelVersion | Accepted:
+    """Make a stored bundle, or a model of one's own, the next version of a model.
+
+    A stored bundle (``bundle_digest``) is a version at once, and the same one twice is one version. A model of one's
+    own (``source``) is imported by a job: compiled where it can be, compared with itself, and staged; the model is
+    created if there is none of that name.
+    """
     database: Database = request.app.state.database
+    if body.source is not None:
+        with database.bound(context).write() as unit:
+            job = imports.submit(unit, _import_request(model, body, body.source))
+        accepted(response, job.id)
+        return Accepted(job_id=job.id)
     with database.read_global() as unit:
         names = {row.id: row.tracking_name for row in tenancy.workspaces(unit)}
     units = database.bound(context)
@@ -152,6 +172,21 @@ def read_model_history(
     if until is not None and until.tzinfo is None:
         raise Invalid("until has no timezone.", code="history.until", hint="Write it as 2027-01-01T00:00:00Z.")
     return [_change(row) for row in registry.history(unit, model, until)]
+
+
+def _import_request(model: str, body: CreateVersion, source: ImportSource) -> ImportRequest:
+    return ImportRequest(
+        name=model,
+        source_uri=source.uri,
+        source_upload_id=source.upload_id,
+        sample_upload_id=body.sample.upload_id if body.sample else "",
+        sample_dataset_version_id=body.sample.dataset_version_id if body.sample else "",
+        target=body.target,
+        task=body.task,
+        classes=tuple(body.classes),
+        description=body.description,
+        tags=dict(body.tags),
+    )
 
 
 def _model(unit: UnitOfWork, row: ModelRow) -> Model:

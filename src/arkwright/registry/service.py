@@ -192,7 +192,8 @@ class RegistryService:
     def promote(self, units: Units, model: str, address: str, stage: Stage, *, comment: str = "") -> ModelVersionRow:
         """Move a version to a stage; production and canary pass the gate first.
 
-        The refusal, like the permission, is kept, so the decision has a commit of its own.
+        The refusal, like the permission, is kept, so the decision has a commit of its own. A version that is in the
+        stage already is answered as it is: a script may ask again.
 
         Raises
         ------
@@ -204,6 +205,8 @@ class RegistryService:
         with units.read() as unit:
             authorise(unit, "model_version.promote", "model_version", address)
             version = self.version(unit, model, address)
+            if version.stage == stage:
+                return version
             check_transition(Stage(version.stage), stage)
         if stage in (Stage.PRODUCTION, Stage.CANARY):
             self._pass_gate(units, version, "promotion", f"Promoting version {version.semver} of {model!r} to {stage}")
@@ -233,6 +236,34 @@ class RegistryService:
                     hint="Look at what is in production now, and roll back again if it is still wanted.",
                 )
             return self._move(unit, row.id, previous.id, Stage.PRODUCTION, "rollback", comment)
+
+    def check_promotion(self, units: Units, version_id: str) -> None:
+        """Ask the promotion gate about a version without moving it: for a deployment that pins what it serves.
+
+        Raises
+        ------
+        PolicyRefused
+            If the gate refuses, with every unmet condition.
+        """
+        with units.read() as unit:
+            authorise(unit, "model_version.promote", "model_version", version_id)
+            version = repository.version_by_id(unit.session, version_id)
+        if version is None:
+            raise version_not_found("", version_id)
+        self._pass_gate(units, version, "promotion", f"Serving version {version.semver} to everybody")
+
+    def withdraw(self, unit: UnitOfWork, version_id: str, *, comment: str) -> bool:
+        """Take a canary back to ``staged``, in the unit's own commit, and tell whether it was one.
+
+        A rollout that failed leaves its candidate where it was before: it may be tried again, with the evidence of the
+        failure on its bundle.
+        """
+        authorise(unit, "model_version.withdraw", "model_version", version_id)
+        version = repository.version_by_id(unit.session, version_id)
+        if version is None or version.stage != Stage.CANARY:
+            return False
+        self._move(unit, version.model_id, version_id, Stage.STAGED, "rollback", comment[:1000])
+        return True
 
     def _pass_gate(self, units: Units, version: ModelVersionRow, kind: str, what: str) -> None:
         with units.read() as unit:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
+import shutil
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 
 import msgspec
 
@@ -15,6 +17,7 @@ from arkwright.core.errors import Invalid, NotFound
 from arkwright.tracking import (
     DIGEST_TAG,
     SEMVER_TAG,
+    FetchedModel,
     ModelPublication,
     PublishedVersion,
     TrackingServer,
@@ -23,6 +26,7 @@ from arkwright.tracking import (
     TrialStatus,
     metric_samples,
     param_texts,
+    parse_model_uri,
     storable,
     tag_texts,
     tidy_key,
@@ -51,6 +55,7 @@ class _Workspace:
     trials: dict[str, Trial] = field(default_factory=dict)
     series: dict[tuple[str, str], dict[int, float]] = field(default_factory=dict)
     models: dict[str, _Model] = field(default_factory=dict)
+    logged: dict[str, Path] = field(default_factory=dict)
 
 
 class InMemoryTracking:
@@ -198,6 +203,39 @@ class InMemoryTracking:
             model.versions.append(StoredVersion(published, tags, files))
             home.models[publication.name] = model
             return published
+
+    def log_model(self, workspace: str, uri: str, folder: Path) -> None:
+        """Let a folder be found as a logged model, as ``mlflow.sklearn.log_model`` does."""
+        with self._lock:
+            self._workspace(workspace).logged[uri] = folder
+
+    def fetch_model(self, workspace: str, uri: str, folder: Path, *, limit_bytes: int) -> FetchedModel:
+        """Copy a logged model's files into an empty folder."""
+        parts = parse_model_uri(uri)
+        with self._lock:
+            source = self._workspace(workspace).logged.get(uri)
+            published = None if source else self._published(workspace, parts)
+        if published is not None:
+            for path, content in {"MLmodel": b"flavors: {}\n", **published.files}.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_bytes(content)
+            total = sum(map(len, published.files.values()))
+            run_id = published.published.run_id
+            return FetchedModel(uri=uri, run_id=run_id, n_files=len(published.files) + 1, size_bytes=total)
+        if source is None:
+            raise _unknown("model", uri)
+        sizes = [path.stat().st_size for path in source.rglob("*") if path.is_file()]
+        if sum(sizes) > limit_bytes:
+            raise Invalid("The model's files are larger than an upload may be.", code="import.too_large")
+        shutil.copytree(source, folder, dirs_exist_ok=True)
+        run_id = parts.get("run", "")
+        return FetchedModel(uri=uri, run_id=run_id, n_files=len(sizes), size_bytes=sum(sizes))
+
+    def _published(self, workspace: str, parts: Mapping[str, str]) -> StoredVersion | None:
+        if "name" not in parts:
+            return None
+        number = parts.get("version") or self._model(workspace, parts["name"]).aliases.get(parts["alias"], 0)
+        return self.version(workspace, parts["name"], int(number))
 
     def version(self, workspace: str, name: str, mlflow_version: int) -> StoredVersion:
         """Return a published version with its tags and files."""

@@ -7,6 +7,7 @@ import math
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -225,6 +226,26 @@ class TrackingStoreConformance:
         _equal(second.mlflow_version, 2, "the next version")
         elsewhere = store.publish_model(WORKSPACE, sample_publication(run_id, tmp_path, name=other))
         _equal((elsewhere.name, elsewhere.mlflow_version), (other, 1), "the same bundle under another name")
+
+    def test_a_published_model_s_files_can_be_fetched(self, store: TrackingStore, tmp_path: Path) -> None:
+        """By number and by alias, within a limit; what is not there is not found."""
+        run_id = store.log_trial(WORKSPACE, sample_trial(_experiment(store)))
+        name = _fresh("fetched")
+        store.publish_model(WORKSPACE, sample_publication(run_id, tmp_path, name=name))
+        store.set_alias(WORKSPACE, name, "champion", 1)
+        for number, uri in enumerate((f"models:/{name}/1", f"models:/{name}@champion")):
+            folder = tmp_path / f"fetched-{number}"
+            folder.mkdir()
+            fetched = store.fetch_model(WORKSPACE, uri, folder, limit_bytes=1_000_000)
+            _equal(fetched.run_id, run_id, "the run that made it")
+            _equal((folder / "MLmodel").is_file(), True, "an MLmodel file")
+            _equal(fetched.n_files, len([path for path in folder.rglob("*") if path.is_file()]), "the files")
+        empty = tmp_path / "nothing"
+        empty.mkdir()
+        for unknown in (f"models:/{name}/2", f"models:/{name}@nobody", f"runs:/{run_id}/nothing", "runs:/0/model"):
+            _refused(NotFound, partial(store.fetch_model, WORKSPACE, unknown, empty, limit_bytes=1_000_000))
+        for wrong in ("models:/", "runs:/", f"runs:/{run_id}/../x", "s3://bucket/model", f"models:/{name}"):
+            _refused(Invalid, partial(store.fetch_model, WORKSPACE, wrong, empty, limit_bytes=1_000_000))
 
     def test_what_cannot_be_published_is_refused(self, store: TrackingStore, tmp_path: Path) -> None:
         """An unknown run, and a folder without files."""

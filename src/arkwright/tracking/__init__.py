@@ -27,6 +27,7 @@ if TYPE_CHECKING:
         DIGEST_TAG,
         SEMVER_TAG,
         TRIAL_KEY_TAG,
+        FetchedModel,
         ModelPublication,
         PublishedVersion,
         TrackingServer,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
         Trial,
         TrialRecord,
         TrialStatus,
+        parse_model_uri,
     )
     from arkwright.tracking.service import TrackingService
 
@@ -51,6 +53,7 @@ _HOMES = {
     "DIGEST_TAG": "ports",
     "SEMVER_TAG": "ports",
     "TRIAL_KEY_TAG": "ports",
+    "FetchedModel": "ports",
     "ModelPublication": "ports",
     "PublishedVersion": "ports",
     "TrackingServer": "ports",
@@ -58,6 +61,7 @@ _HOMES = {
     "Trial": "ports",
     "TrialRecord": "ports",
     "TrialStatus": "ports",
+    "parse_model_uri": "ports",
     "TrackingService": "service",
 }
 
@@ -68,6 +72,7 @@ __all__ = [
     "MAX_TAG_LENGTH",
     "SEMVER_TAG",
     "TRIAL_KEY_TAG",
+    "FetchedModel",
     "MetricSample",
     "ModelPublication",
     "PublishedVersion",
@@ -79,6 +84,7 @@ __all__ = [
     "TrialStatus",
     "metric_samples",
     "param_texts",
+    "parse_model_uri",
     "storable",
     "tag_texts",
     "tidy_key",

@@ -26,6 +26,12 @@ SEMVER_TAG = "arkwright.semver"
 
 _TRIAL_KEY = re.compile(r"[\w.:\-]{1,250}", re.ASCII)
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_MODEL_URI = re.compile(
+    r"runs:/(?P<run>[0-9a-zA-Z_-]{1,64})/(?P<path>[^?#]{1,500})"
+    r"|models:/(?P<logged>m-[0-9a-f]{1,64})"
+    r"|models:/(?P<name>[^/:@]{1,250})/(?P<version>[1-9][0-9]{0,8})"
+    r"|models:/(?P<named>[^/:@]{1,250})@(?P<alias>[^/:@]{1,250})"
+)
 _MODEL_NAME = re.compile(r"[^/:\x00]{1,250}")
 
 
@@ -153,11 +159,48 @@ class PublishedVersion(msgspec.Struct, frozen=True, kw_only=True):
     source: str
 
 
+class FetchedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A model's files, copied out of the logbook; ``run_id`` is empty where no run made it."""
+
+    uri: str
+    run_id: str = ""
+    n_files: int = 0
+    size_bytes: int = 0
+
+
 class TrackingServer(msgspec.Struct, frozen=True, kw_only=True):
     """Who answered a ping."""
 
     version: str
     workspaces_enabled: bool
+
+
+def parse_model_uri(uri: str) -> dict[str, str]:
+    """Read the address of a logged model.
+
+    Examples
+    --------
+    >>> parse_model_uri("runs:/3f2a/model")
+    {'run': '3f2a', 'path': 'model'}
+    >>> parse_model_uri("models:/churn@champion")
+    {'name': 'churn', 'alias': 'champion'}
+
+    Raises
+    ------
+    Invalid
+        If it is none.
+    """
+    found = _MODEL_URI.fullmatch(uri)
+    parts = {} if found is None else {name: value for name, value in found.groupdict().items() if value is not None}
+    if not parts or any(part in {"", ".", ".."} for part in parts.get("path", "x").split("/")):
+        raise Invalid(
+            f"{uri[:200]!r} is not the address of a logged model.",
+            code="tracking.model_uri",
+            hint="Use runs:/<run id>/<name>, models:/<name>/<version>, models:/<name>@<alias> or models:/m-<id>.",
+        )
+    if "named" in parts:
+        parts = {"name": parts["named"], "alias": parts["alias"]}
+    return parts
 
 
 class TrackingStore(Protocol):
@@ -256,6 +299,24 @@ class TrackingStore(Protocol):
             If the workspace has no such run.
         Invalid
             If the bundle's folder holds no file.
+        """
+        ...
+
+    def fetch_model(self, workspace: str, uri: str, folder: Path, *, limit_bytes: int) -> FetchedModel:
+        """Copy a logged model's files into an empty folder.
+
+        Parameters
+        ----------
+        uri
+            ``runs:/<run id>/<name>``, ``models:/<name>/<version>``, ``models:/<name>@<alias>`` or
+            ``models:/<logged model's id>``.
+
+        Raises
+        ------
+        NotFound
+            If there is no such model, or it has no ``MLmodel`` file.
+        Invalid
+            If the URI has another form, or the files are more than ``limit_bytes``.
         """
         ...
 

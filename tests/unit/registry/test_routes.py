@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
+from arkwright.registry import ImportService
 from arkwright.registry.routes import router
 from arkwright.tenancy import bootstrap
 from tests.unit.shelf import Shelf
@@ -19,7 +20,8 @@ from tests.unit.web import application, signed_in
 @pytest.fixture
 def client(shelf: Shelf, tmp_path: Path) -> Iterator[TestClient]:
     bootstrap(shelf.database, tmp_path / "admin.key")
-    app = application(shelf.database, [shelf.registry, shelf.governance], router)
+    imports = ImportService(None, None, None)  # type: ignore[arg-type]  # nothing is imported here
+    app = application(shelf.database, [shelf.registry, shelf.governance, imports], router)
     with signed_in(app, (tmp_path / "admin.key").read_text().strip()) as opened:
         yield opened
 

@@ -111,8 +111,15 @@ def test_an_illegal_step_is_a_conflict(shelf: Shelf) -> None:
     shelf.promote(version)
     with pytest.raises(Conflict, match="cannot go to staged"):
         shelf.promote(version, Stage.STAGED)
-    with pytest.raises(Conflict, match="already in stage production"):
-        shelf.promote(version)
+
+
+def test_promoting_twice_is_promoting_once(shelf: Shelf) -> None:
+    version = shelf.promote(shelf.register(shelf.stored()))
+    again = shelf.promote(version)
+    assert (again.id, again.stage) == (version.id, "production")
+    with shelf.units.read() as unit:
+        steps = [step.to_stage for step in shelf.registry.history(unit, "churn")]
+    assert steps == ["staged", "production"]
 
 
 def test_rolling_back_restores_the_previous_production_version(shelf: Shelf) -> None:

@@ -113,6 +113,43 @@ class MlflowApi:
         with content.open("rb") as stream:
             self._send("PUT", url, headers=headers, content=stream)
 
+    def artifacts(self, workspace: str, artifact_uri: str, path: str) -> list[dict[str, Any]]:
+        """List the files and folders below an artifact root, one level deep."""
+        below = f"{self._artifact_root(artifact_uri)}/{path}".rstrip("/")
+        answer = self._send("GET", _ARTIFACTS.rstrip("/"), headers=self.headers(workspace), params={"path": below})
+        found: list[dict[str, Any]] = self._json(answer).get("files", [])
+        return found
+
+    def download(self, workspace: str, artifact_uri: str, path: str, target: Path, *, limit_bytes: int) -> int:
+        """Stream one file below an artifact root to this machine's disk and return its size.
+
+        Raises
+        ------
+        Invalid
+            If it is larger than ``limit_bytes``.
+        """
+        url = _ARTIFACTS + quote(f"{self._artifact_root(artifact_uri)}/{path}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size_bytes = 0
+        try:
+            with self._client.stream("GET", url.lstrip("/"), headers=self.headers(workspace)) as response:
+                if not response.is_success:
+                    response.read()
+                    raise self._refusal(response, f"GET {url}")
+                with target.open("xb") as file:
+                    for block in response.iter_bytes():
+                        size_bytes += len(block)
+                        if size_bytes > limit_bytes:
+                            raise Invalid(
+                                "The model's files are larger than an upload may be.",
+                                code="import.too_large",
+                                hint="Raise ARKWRIGHT_MAX_UPLOAD_BYTES, or log a smaller model.",
+                            )
+                        file.write(block)
+        except httpx.TransportError as error:
+            raise self._unavailable(f"{type(error).__name__}: {error}") from error
+        return size_bytes
+
     def headers(self, workspace: str) -> dict[str, str]:
         """Return the header that names the workspace, if the server knows workspaces.
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from arkwright.adapters.tracking.mlflow_http import DEFAULT_WORKSPACE, MlflowApi, MlflowError
 from arkwright.adapters.tracking.mlmodel import BUNDLE_FOLDER, model_files
+from arkwright.adapters.tracking.model_source import fetch_model
 from arkwright.core.clock import Clock, SystemClock
 from arkwright.core.errors import AdapterError, Conflict, Invalid, NotFound
 from arkwright.tracking import (
     DIGEST_TAG,
     SEMVER_TAG,
     TRIAL_KEY_TAG,
+    FetchedModel,
     MetricSample,
     ModelPublication,
     PublishedVersion,
@@ -217,6 +219,10 @@ class MlflowTracking:
             self._api.call("PATCH", workspace, f"logged-models/{model_id}", body)
         self._link(workspace, run, model_id)
         return self._register(workspace, publication, model_id)
+
+    def fetch_model(self, workspace: str, uri: str, folder: Path, *, limit_bytes: int) -> FetchedModel:
+        """Copy a logged model's files into an empty folder."""
+        return fetch_model(self._api, workspace, uri, folder, limit_bytes=limit_bytes)
 
     def set_alias(self, workspace: str, name: str, alias: str, mlflow_version: int) -> None:
         """Point an alias at a version, moving it if it pointed elsewhere."""

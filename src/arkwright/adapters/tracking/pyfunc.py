@@ -6,6 +6,7 @@ digest: what answers here is, to the bit, what was registered.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from numbers import Integral, Real
 from pathlib import Path
@@ -16,14 +17,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from arkwright.bundles import PredictionInvalid, Predictor, load_bundle
+from arkwright.bundles.general_model import GeneralPredictor, open_general
 from arkwright.contracts import Signature
 from arkwright.core.errors import Invalid
+
+_PICKLES = "MLFLOW_ALLOW_PICKLE_DESERIALIZATION"  # MLflow's own switch
 
 
 class BundleModel:
     """A bundle's predictor for pandas."""
 
-    def __init__(self, predictor: Predictor) -> None:
+    def __init__(self, predictor: Predictor | GeneralPredictor) -> None:
         self._predictor = predictor
 
     def predict(self, frame: pd.DataFrame) -> pd.DataFrame:
@@ -122,4 +126,13 @@ def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> Bu
             code="tracking.digest",
             hint="Load the version that Arkwright registered, and leave model_config alone.",
         )
-    return BundleModel(load_bundle(Path(path), str(digest)).predictor)
+    bundle = load_bundle(Path(path), str(digest))
+    if bundle.general is None:
+        return BundleModel(bundle.predictor)
+    if bundle.general.runs_code and os.environ.get(_PICKLES, "true").strip().lower() in {"false", "0"}:
+        raise Invalid(
+            f"The model is stored in a form that runs code when it is loaded, and {_PICKLES} forbids that.",
+            code="tracking.pickle",
+            hint=f"Set {_PICKLES}=true if you trust who registered it.",
+        )
+    return BundleModel(open_general(bundle))
