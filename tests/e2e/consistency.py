@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections import Counter
 from collections.abc import Sequence
@@ -13,7 +12,9 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from arkwright.bundles import verify_bundle
+from arkwright.contracts import OPEN_SUFFIX, SEALED_SUFFIX, SegmentName
 from arkwright.core.context import DEFAULT_WORKSPACE_ID
+from arkwright.kit.segments import read_segment
 
 
 def rows(home: Path, database: str, statement: str, parameters: Sequence[object] = ()) -> list[tuple[Any, ...]]:
@@ -135,9 +136,9 @@ def logged_predictions(home: Path) -> Counter[str]:
     """Return how often each request is in the prediction log, shipped or not."""
     found: Counter[str] = Counter()
     for path in (home / "serving" / "log").glob("*/*/*"):
-        if path.suffix in (".jsonl", ".open"):
-            for line in path.read_bytes().splitlines():
-                found[json.loads(line)["request_id"]] += 1
+        name = SegmentName.parse(path.stem)
+        if name is not None and name.kind == "predictions" and path.suffix in (OPEN_SUFFIX, SEALED_SUFFIX):
+            found.update(read_segment(path, name.kind).table.column("request_id").to_pylist())
     for path in (objects_of(home) / "predictions").glob("*/*/*.parquet"):
         found.update(pq.read_table(path, columns=["request_id"]).column("request_id").to_pylist())
     return found

@@ -13,12 +13,15 @@ from arkwright.cli import (
     deployments,
     experiments,
     failures,
+    feedback,
     governance,
     jobs,
     models,
     monitoring,
     platform,
     predictions,
+    rollouts,
+    serve,
     training,
 )
 from arkwright.core.errors import ArkwrightError
@@ -34,12 +37,15 @@ app = typer.Typer(
 _JOURNEY, _PLATFORM, _THINGS = "The journey", "The platform", "What there is"
 for name, command in platform.COMMANDS.items():
     app.command(name, rich_help_panel=_PLATFORM)(command)
+app.command("serve", rich_help_panel=_PLATFORM)(serve.serve)
 app.command("train", rich_help_panel=_JOURNEY)(training.train)
 app.command("promote", rich_help_panel=_JOURNEY)(models.promote)
 app.command("rollback", rich_help_panel=_JOURNEY)(models.rollback)
 app.command("deploy", rich_help_panel=_JOURNEY)(deployments.deploy)
+app.command("apply", rich_help_panel=_JOURNEY)(rollouts.apply)
 app.command("predict", rich_help_panel=_JOURNEY)(predictions.predict)
 app.command("batch", rich_help_panel=_JOURNEY)(predictions.batch)
+deployments.app.command("feedback")(feedback.feedback)
 app.command("lineage", rich_help_panel=_THINGS)(governance.lineage)
 for name, group in (
     ("dataset", datasets.app),

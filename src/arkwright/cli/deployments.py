@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from arkwright.cli import rollouts
 from arkwright.cli.console import Json, emit, facts, moment, note, say, table
+from arkwright.cli.feedback import show_quality
 from arkwright.cli.session import connect
 
 if TYPE_CHECKING:
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
     from arkwright.sdk.types import Deployment, DeploymentMetrics, ModelVersion
 
 app = typer.Typer(help="Endpoints that answer predictions.")
+for _name, _command in rollouts.COMMANDS.items():
+    app.command(_name)(_command)
 DeploymentName = Annotated[str, typer.Argument(help="Id or name of a deployment.", metavar="DEPLOYMENT")]
 
 
@@ -23,18 +28,50 @@ def deploy(
         str, typer.Option(help="Pin this version; without it the endpoint follows the production version.")
     ] = "",
     name: Annotated[str, typer.Option(help="Name of the endpoint; the model's by default.")] = "",
+    canary: Annotated[str, typer.Option(help="Roll this version out in steps.", metavar="VERSION")] = "",
+    shadow: Annotated[str, typer.Option(help="Give this version a copy of the requests.", metavar="VERSION")] = "",
+    blue_green: Annotated[str, typer.Option(help="Load this version beside, and switch.", metavar="VERSION")] = "",
+    steps: Annotated[str, typer.Option(help="Percentages of the traffic, such as 10,50,100.")] = "",
+    pause: Annotated[
+        str, typer.Option(help="How long a step lasts, such as 60s or 1m,10m,manual; 5m by default.")
+    ] = "",
+    percent: Annotated[float | None, typer.Option(help="Share of the requests a shadow gets a copy of.")] = None,
+    min_requests: Annotated[int | None, typer.Option(help="Requests a step needs at least; 50 by default.")] = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="How much worse a metric may be, such as accuracy:0.02; may be repeated.")
+    ] = None,
+    auto_promote: Annotated[
+        bool, typer.Option("--auto-promote/--no-auto-promote", help="Promote by itself after the last step.")
+    ] = True,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Wait until it answers.")] = True,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the rollout until it ends or is paused.")] = False,
     _json: Json = False,
 ) -> None:
-    """Make an endpoint for a model, and print a call of it to paste."""
+    """Make an endpoint for a model, or roll a version out on it, and print a call of it to paste."""
+    chosen = rollouts.one_of({"canary": canary, "shadow": shadow, "blue_green": blue_green})
     with connect() as client:
-        if version:
+        if chosen is not None:
+            strategy = rollouts.strategy_of(
+                chosen[0],
+                steps=steps,
+                pause=pause,
+                percent=percent,
+                min_requests=min_requests,
+                metrics=metric,
+                auto_promote=auto_promote,
+            )
+            created = rollouts.start(client, model, chosen[1], name, strategy)
+        elif version:
             pinned = client.models.version(model, version)["id"]
             created = client.deployments.create(model_version_id=pinned, name=name)
         else:
             created = client.deployments.create(model=model, name=name)
         if wait:
             created = client.deployments.wait_until_ready(created["id"])
+        if watch and chosen is not None:
+            with rollouts.RolloutProgress() as progress:
+                client.deployments.wait_for_rollout(created["id"], on_progress=progress)
+            created = client.deployments.get(created["id"])
         call = curl(client, created)
 
     def render() -> None:
@@ -44,6 +81,11 @@ def deploy(
             f"({created['semver']}, {follows}).",
             style="green",
         )
+        if chosen is not None:
+            traffic = ", ".join(f"{arm} {share:g} %" for arm, share in created["traffic_split"].items())
+            say(f"Its {chosen[0]} rollout is {created['rollout_state']}: {traffic}.")
+            note(f"Follow it: arkwright deployment rollout {created['id']} --watch")
+            return
         say("Try it:", style="bold")
         say(call)
         note(f"Watch it: arkwright monitor run {created['id']}")
@@ -87,6 +129,7 @@ def show_deployment(deployment: DeploymentName, _json: Json = False) -> None:
                 "model": f"{found['model_name']} version {found['model_version']} ({found['semver']})",
                 "follows": "production" if found["follows_production"] else "nothing: it is pinned",
                 "traffic": ", ".join(f"{arm} {share:g} %" for arm, share in found["traffic_split"].items() if share),
+                "rollout": f"{found['rollout_state']} ({found['rollout_id']})" if found["rollout_id"] else "",
                 "created": f"{moment(found['created_at'])} by {found['created_by']}",
             }
         )
@@ -104,13 +147,39 @@ def remove_deployment(deployment: DeploymentName, _json: Json = False) -> None:
     emit(stopped, lambda: say(f"{stopped['id']} no longer answers."))
 
 
+@app.command("image")
+def save_image(
+    deployment: DeploymentName,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder to write to; it must be new or empty.")],
+    _json: Json = False,
+) -> None:
+    """Write the build context of a container image that serves this endpoint alone: Dockerfile, KServe, bundles."""
+    import tarfile
+    import tempfile
+
+    from arkwright.core.errors import Conflict
+
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise Conflict(
+            f"{output} is not an empty folder.", code="image.output", hint="Name another one: nothing is overwritten."
+        )
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "image.tar.gz"
+        with connect() as client:
+            client.deployments.image(deployment, archive)
+        with tarfile.open(archive) as tar:
+            tar.extractall(output, filter="data")
+    files = sorted(path.relative_to(output).as_posix() for path in output.rglob("*") if path.is_file())
+    emit({"folder": str(output), "files": files}, lambda: _show_image(output))
+
+
 @app.command("metrics")
 def show_metrics(
     deployment: DeploymentName,
     hours: Annotated[float, typer.Option(min=0.01, help="How far to look back.")] = 24,
     _json: Json = False,
 ) -> None:
-    """Show what an endpoint answered, and how fast."""
+    """Show what an endpoint answered, how fast and, where feedback came in, how well."""
     with connect() as client:
         found = client.deployments.metrics(deployment, hours=hours)
     emit(found, lambda: _show_traffic(found))
@@ -166,6 +235,11 @@ def _fitting(kind: str, value: Any) -> Any:
     return str(value)
 
 
+def _show_image(output: Path) -> None:
+    say(f"{output} is a build context; its README.md says how to build and run it.")
+    note(f"Or run it here: arkwright serve --home {output / 'home'} --port 8080")
+
+
 def _show_traffic(found: DeploymentMetrics) -> None:
     if not found["n_requests"]:
         say("Nobody has asked it anything in that time.", style="dim")
@@ -186,3 +260,4 @@ def _show_traffic(found: DeploymentMetrics) -> None:
         ("P99 MS", lambda item: (item["latency"] or {}).get("p99_ms")),
     ]
     table(columns, found["versions"])
+    show_quality(found)

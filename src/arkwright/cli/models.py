@@ -65,6 +65,44 @@ def show_model(
     emit({**found, "versions": versions}, render)
 
 
+@app.command("import")
+def import_model(
+    name: Annotated[str, typer.Argument(help="The model; it is created if there is none.", metavar="NAME")],
+    source: Annotated[
+        str,
+        typer.Option(
+            help="runs:/RUN/NAME, models:/NAME/1, an MLflow model's folder or its zip, or a .skops or .joblib file."
+        ),
+    ],
+    sample: Annotated[
+        str, typer.Option(help="Rows as the model takes them, in a CSV, Parquet or JSON lines file.", metavar="FILE")
+    ] = "",
+    target: Annotated[str, typer.Option(help="The sample's column with the truth.", metavar="COLUMN")] = "",
+    task: Annotated[str, typer.Option(help="binary, multiclass or regression, for a python_function.")] = "",
+    classes: Annotated[
+        list[str], typer.Option("--class", help="A class of such a model; once for each.", metavar="LABEL")
+    ] = [],  # noqa: B006
+    description: Annotated[str, typer.Option(help="What people should know about it.")] = "",
+    _json: Json = False,
+) -> None:
+    """Make a model of your own a version: compiled where it can be, compared with itself, and staged."""
+    from arkwright.cli.progress import JobProgress
+
+    with connect() as client, JobProgress() as progress:
+        job = client.models.import_version(
+            name,
+            source,
+            sample=sample or None,
+            target=target,
+            task=task,
+            classes=classes,
+            description=description,
+            on_progress=progress,
+        )
+    result = {**(job.get("result") or {}), "job_id": job["id"]}
+    emit(result, lambda: _show_import(result))
+
+
 @app.command("versions")
 def list_versions(model: ModelName, _json: Json = False) -> None:
     """List a model's versions, newest first."""
@@ -125,6 +163,25 @@ def rollback(model: ModelName, comment: Comment = "", _json: Json = False) -> No
     with connect() as client:
         restored = client.models.rollback(model, comment=comment)
     emit(restored, lambda: say(f"{_named(restored)} is back in production.", style="green"))
+
+
+def _show_import(result: dict[str, Any]) -> None:
+    say(f"{result['model_name']} version {result['number']} ({result['semver']}) is staged.", style="green")
+    parity = result["parity"]
+    if result["predictor"] == "compiled":
+        note(
+            f"Compiled: at most {parity['max_abs_difference']:.3g} from the model's own answers on "
+            f"{parity['n_rows']:,} rows."
+        )
+    else:
+        note(f"It serves in a process of its own, uncompiled: {result['general_reason']}")
+    if result["metrics"]:
+        from arkwright.cli.leaderboard import show_metrics
+
+        show_metrics(result["metrics"])
+    else:
+        note("It was not evaluated, so no gate lets it pass: give a --sample with its --target.")
+    note(f"Next: arkwright promote {_argument(result['model_name'])} {result['number']}")
 
 
 def _show_versions(versions: list[ModelVersion]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,6 +18,13 @@ if TYPE_CHECKING:
     from arkwright.sdk import Client
 
 _BLANK_CELLS = ("", "NA", "N/A", "NaN", "nan", "null", "NULL")
+
+
+class OnError(StrEnum):
+    """What becomes of a row with a cell that is not what the model takes."""
+
+    FAIL = "fail"
+    KEEP = "keep"
 
 
 def predict(
@@ -57,14 +65,27 @@ def predict(
 def batch(
     model: Annotated[str, typer.Argument(help="Name or id of a model: its production version scores.")],
     file: Annotated[str, typer.Argument(help="A CSV, Parquet or JSON lines file on this machine.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Where the result goes: .csv, .parquet or .jsonl.")],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Where the result goes: .parquet, .csv or .jsonl; FILE.scored.parquet if left out."
+        ),
+    ] = None,
     version: Annotated[str, typer.Option(help="Score with this version of the model instead.")] = "",
+    scores: Annotated[bool, typer.Option("--scores", help="Add a column with the score of every class.")] = False,
+    on_error: Annotated[
+        OnError,
+        typer.Option(
+            help="What a cell does that is not what the model takes: end the batch, or leave its row unscored."
+        ),
+    ] = OnError.FAIL,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
     _json: Json = False,
 ) -> None:
-    """Score a whole file, without a deployment."""
+    """Score a whole file, without a deployment: each row comes out once, in order, with its prediction."""
     from arkwright.cli.progress import JobProgress
 
+    output = output or Path(f"{Path(file).name.split('.', 1)[0]}.scored.parquet")
     if output.exists() and not force:
         raise Invalid(
             f"The file {str(output)!r} is there already.", code="file.exists", hint="Give another --output, or --force."
@@ -76,7 +97,9 @@ def batch(
     with connect() as client:
         subject = {"model_version_id": client.models.version(model, version)["id"]} if version else {"model": model}
         uploaded = client.datasets.upload(file)
-        accepted = client.batches.create(upload_id=uploaded["upload_id"], **subject)
+        accepted = client.batches.create(
+            upload_id=uploaded["upload_id"], with_scores=scores, on_error=on_error.value, **subject
+        )
         with JobProgress() as progress:
             job = client.jobs.wait(accepted["job_id"], on_progress=progress)
         size_bytes = client.batches.output(accepted["job_id"], output)
@@ -86,6 +109,8 @@ def batch(
         n_rows = result.get("n_rows")
         what = f"{n_rows:,} rows" if isinstance(n_rows, int) else "The rows"
         say(f"{what} with their predictions are in {output}.", style="green")
+        if n_failed := result.get("n_failed"):
+            note(f"{n_failed:,} of them have none: prediction_error says why.")
 
     emit(result, render)
 

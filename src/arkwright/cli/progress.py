@@ -13,7 +13,13 @@ if TYPE_CHECKING:
 
     from arkwright.sdk.types import Job
 
-_KINDS = {"ingest": "Reading the table", "train": "Training", "batch": "Scoring", "monitor": "Looking for drift"}
+_KINDS = {
+    "ingest": "Reading the table",
+    "train": "Training",
+    "batch": "Scoring",
+    "monitor": "Looking for drift",
+    "registry.import": "Importing",
+}
 _LINES_PER_SECOND = 1.0
 
 

@@ -13,15 +13,18 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from arkwright.data.correlation import Correlation
     from arkwright.data.fingerprint import Fingerprint, fingerprint_table
+    from arkwright.data.inference import ColumnPlan
     from arkwright.data.ingestion import IngestRequest
     from arkwright.data.jobs import IngestJob
     from arkwright.data.profile import ColumnProfile, Profile, profile_table
     from arkwright.data.reading import ReadOptions, TableReader, read_table
+    from arkwright.data.row_ranges import RowRanges, canonical, read_cells
     from arkwright.data.schema import ColumnSchema, ColumnType, DataWarning, unknown_column
     from arkwright.data.service import DatasetService, UploadService
     from arkwright.data.tables import DatasetRow, DatasetVersionRow, UploadRow
 
 _HOMES = {
+    "ColumnPlan": "inference",
     "ColumnProfile": "profile",
     "ColumnSchema": "schema",
     "ColumnType": "schema",
@@ -35,16 +38,20 @@ _HOMES = {
     "IngestRequest": "ingestion",
     "Profile": "profile",
     "ReadOptions": "reading",
+    "RowRanges": "row_ranges",
     "TableReader": "reading",
     "UploadRow": "tables",
     "UploadService": "service",
+    "canonical": "row_ranges",
     "fingerprint_table": "fingerprint",
     "profile_table": "profile",
+    "read_cells": "row_ranges",
     "read_table": "reading",
     "unknown_column": "schema",
 }
 
 __all__ = [
+    "ColumnPlan",
     "ColumnProfile",
     "ColumnSchema",
     "ColumnType",
@@ -58,11 +65,14 @@ __all__ = [
     "IngestRequest",
     "Profile",
     "ReadOptions",
+    "RowRanges",
     "TableReader",
     "UploadRow",
     "UploadService",
+    "canonical",
     "fingerprint_table",
     "profile_table",
+    "read_cells",
     "read_table",
     "unknown_column",
 ]

@@ -6,18 +6,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from arkwright.deployments.batches import BatchService
+    from arkwright.deployments.controller import RolloutController
+    from arkwright.deployments.images import ImageService
     from arkwright.deployments.publishing import PlanPublisher
     from arkwright.deployments.routing import compile_endpoint
-    from arkwright.deployments.service import BatchService, DeploymentService
+    from arkwright.deployments.service import DeploymentService
+    from arkwright.deployments.windows import WindowService
 
 _HOMES = {
-    "BatchService": "service",
+    "BatchService": "batches",
     "DeploymentService": "service",
+    "ImageService": "images",
     "PlanPublisher": "publishing",
+    "RolloutController": "controller",
+    "WindowService": "windows",
     "compile_endpoint": "routing",
 }
 
-__all__ = ["BatchService", "DeploymentService", "PlanPublisher", "compile_endpoint"]
+__all__ = [
+    "BatchService",
+    "DeploymentService",
+    "ImageService",
+    "PlanPublisher",
+    "RolloutController",
+    "WindowService",
+    "compile_endpoint",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -66,6 +66,13 @@ class PlanPublisher:
                 repository.forget_plans_before(unit.session, row.generation - _KEPT_GENERATIONS)
                 return row.generation
 
+    def newer_than(self, generation: int) -> RoutePlan | None:
+        """Return the newest generation, or None if it is that one."""
+        with self._database.read_global() as unit:
+            if repository.newest_generation(unit.session) == generation:
+                return None
+        return self.current()
+
     def current(self) -> RoutePlan:
         """Return the newest generation."""
         with self._database.read_global() as unit:

@@ -1,35 +1,39 @@
-"""Creating, reading and stopping deployments."""
+"""Creating, changing, reading and stopping deployments."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from arkwright.access import authorise, record
 from arkwright.contracts import Endpoint
-from arkwright.core.errors import Conflict, Invalid
+from arkwright.core.errors import Conflict, Invalid, PreconditionFailed
 from arkwright.core.events import DEPLOYMENT_CHANGED, DEPLOYMENT_CREATED
 from arkwright.core.ids import is_id, new_id
-from arkwright.data import DatasetService, UploadService
-from arkwright.deployments import repository
+from arkwright.deployments import repository, rollouts
+from arkwright.deployments.changes import Change, changes_between
 from arkwright.deployments.errors import deployment_not_found
+from arkwright.deployments.rollout import State
 from arkwright.deployments.routing import (
     DEPLOYMENT_GATE,
+    PINNED,
+    Beside,
+    Draw,
     EndpointState,
+    Plane,
     Release,
     Wanted,
     answering,
     compile_endpoint,
     deployment_conditions,
     endpoint_state,
+    present,
 )
-from arkwright.deployments.scoring import BATCH_KIND, output_key
-from arkwright.deployments.tables import DeploymentRow
+from arkwright.deployments.strategy import PlannedArm, arms_of
+from arkwright.deployments.tables import DeploymentRow, RolloutRow
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
-from arkwright.kit.jobs import JobRow, JobService
-from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
 from arkwright.tenancy import require_project
 
@@ -38,16 +42,43 @@ _N_FALLBACKS = 2
 
 @dataclass(frozen=True)
 class DeploymentRequest:
-    """What somebody wants deployed: a model to follow, or a version to pin."""
+    """What somebody wants deployed: a model to follow, or a version to pin, and how.
+
+    Parameters
+    ----------
+    version
+        Number or semantic version of ``model``, to pin it.
+    canary_version_id, canary_percent
+        Short for a canary with one step before all of the traffic.
+    strategy
+        As :meth:`arkwright.deployments.payloads.DeploymentStrategy.spec` gives it.
+    """
 
     name: str = ""
     model: str = ""
     model_version_id: str = ""
+    version: str = ""
     canary_version_id: str = ""
     canary_percent: float = 0.0
+    strategy: dict[str, Any] | None = None
     autoscale: dict[str, Any] | None = None
     slos: dict[str, Any] | None = None
+    limits: dict[str, Any] | None = None
+    log: dict[str, Any] | None = None
+    fallback: dict[str, Any] | None = None
+    cache_seconds: float = 0.0
     project_id: str = ""
+
+
+@dataclass(frozen=True)
+class _Subject:
+    """Who would answer: the stable version and the arms beside it, with the ids that names stood for."""
+
+    model_id: str
+    pinned_id: str | None
+    stable: Release
+    strategy: dict[str, Any] | None
+    beside: Sequence[tuple[PlannedArm, Release]] = ()
 
 
 class DeploymentService:
@@ -58,7 +89,7 @@ class DeploymentService:
         self._governance = governance
 
     def create(self, units: Units, request: DeploymentRequest) -> DeploymentRow:
-        """Create a deployment, if the gate allows its versions to serve.
+        """Create a deployment, if the gate allows its versions to serve, and start its rollout.
 
         Raises
         ------
@@ -67,42 +98,34 @@ class DeploymentService:
         Conflict
             If the name is taken, or the model has nothing in production.
         Invalid
-            If not exactly one subject is named, or the name or the canary cannot be used.
+            If not exactly one subject is named, or the name or a candidate cannot be used.
         """
         with units.read() as unit:
             authorise(unit, "deployment.create", "deployment", request.name)
             project_id = require_project(unit, request.project_id)
-            model_id, stable, canary = self._resolve(unit, request)
-            name = request.name or self._registry.get(unit, model_id).name
+            subject = self._resolve(unit, request)
+            name = request.name or self._registry.get(unit, subject.model_id).name
             _check_name(name)
             if repository.deployment(unit.session, name) is not None:
                 raise Conflict(
                     f"There is a deployment {name!r} already.",
                     code="deployment.exists",
-                    hint="Give another name, or delete the old one first.",
+                    hint="Give another name, delete the old one, or change it: arkwright apply.",
                 )
-        releases = [stable, *([canary] if canary else [])]
         deployment_id = new_id("deployment")
-        with units.write() as unit:
-            decision = self._governance.decide(
-                unit,
-                DEPLOYMENT_GATE,
-                ("deployment", deployment_id),
-                deployment_conditions(releases),
-                {"versions": [{"id": release.version_id, "stage": release.stage} for release in releases]},
-            )
-        decision.enforce(f"Deploying {name!r}")
+        self._pass_gate(units, deployment_id, name, subject)
         with units.write() as unit:
             row = DeploymentRow(
                 id=deployment_id,
                 project_id=project_id,
                 name=name,
-                model_id=model_id,
-                model_version_id=request.model_version_id or None,
-                canary_version_id=canary.version_id if canary else None,
-                traffic_split={"stable": 100.0 - request.canary_percent, "canary": request.canary_percent},
+                model_id=subject.model_id,
+                model_version_id=subject.pinned_id,
+                traffic_split=dict(rollouts.ALL_STABLE),
                 autoscale=request.autoscale or {},
                 slos=request.slos or {},
+                spec=_spec(request, subject),
+                revision=1,
                 endpoint_url=f"/v1/inference/{deployment_id}:predict",
                 status="active",
                 created_by=unit.context.actor.id,
@@ -110,10 +133,106 @@ class DeploymentService:
             )
             unit.session.add(row)
             unit.session.flush()
-            self._governance.link(unit, ("model_version", stable.version_id), ("deployment", row.id))
-            record(unit, "deployment.create", "deployment", row.id, {"name": name, "version": stable.version_id})
-            unit.emit(DEPLOYMENT_CREATED, row.id, {"deployment_id": row.id, "model_version_id": stable.version_id})
+            stable_id = subject.stable.version_id
+            self._governance.link(unit, ("model_version", stable_id), ("deployment", row.id))
+            record(unit, "deployment.create", "deployment", row.id, {"name": name, "version": stable_id})
+            unit.emit(DEPLOYMENT_CREATED, row.id, {"deployment_id": row.id, "model_version_id": stable_id})
+            self._begin(unit, row, subject)
             return row
+
+    def update(
+        self,
+        units: Units,
+        id_or_name: str,
+        request: DeploymentRequest,
+        *,
+        expected_revision: int | None = None,
+        again: bool = False,
+    ) -> DeploymentRow:
+        """Bring a deployment in line with what is asked for; what changes the strategy starts a rollout.
+
+        Parameters
+        ----------
+        expected_revision
+            Refuse if the deployment has been changed since that revision.
+        again
+            Start the strategy's rollout also if the strategy is unchanged and its last rollout has ended.
+
+        Raises
+        ------
+        PreconditionFailed
+            If it is of another revision.
+        PolicyRefused
+            If a version may not serve.
+        """
+        with units.read() as unit:
+            authorise(unit, "deployment.update", "deployment", id_or_name)
+            row = self.get(unit, id_or_name)
+            _check_revision(row, expected_revision)
+            if request.name not in ("", row.name):
+                raise Invalid(
+                    f"The deployment {row.name!r} keeps its name.",
+                    code="deployment.name",
+                    hint="Leave the name out, or create another deployment.",
+                )
+            subject = self._subject_of_change(unit, row, request)
+            changes = self._changes(row, request, subject)
+            starts = self._starts(unit, row, changes, subject, again=again)
+            revision = row.revision
+        if not changes and not starts:
+            return row
+        if starts or _moves_pin(row, subject):
+            self._pass_gate(units, row.id, row.name, subject)
+        with units.write() as unit:
+            current = repository.deployment(unit.session, row.id, lock=True)
+            if current is None or current.status != "active":
+                raise deployment_not_found(id_or_name)
+            _check_revision(current, revision)
+            strategy_changed = any(change.field.startswith("strategy") for change in changes)
+            if starts or strategy_changed or _moves_pin(current, subject):
+                self._supersede(unit, current)
+            current.model_version_id = subject.pinned_id
+            current.autoscale = request.autoscale or {}
+            current.slos = request.slos or {}
+            current.spec = _spec(request, subject)
+            current.revision += 1
+            facts = {"revision": current.revision, "changes": [change.field for change in changes]}
+            record(unit, "deployment.update", "deployment", current.id, facts)
+            unit.emit(DEPLOYMENT_CHANGED, current.id, {"deployment_id": current.id, **facts})
+            if starts:
+                self._begin(unit, current, subject)
+            return current
+
+    def difference(
+        self, unit: UnitOfWork, request: DeploymentRequest
+    ) -> tuple[DeploymentRow | None, Sequence[Change], bool]:
+        """Return the deployment of that name, what :meth:`update` would change, and whether a rollout would start."""
+        authorise(unit, "deployment.read", "deployment", request.name)
+        row = repository.deployment(unit.session, request.name) if request.name else None
+        if row is None:
+            subject = self._resolve(unit, request)
+            wanted = _described(request, subject)
+            return None, changes_between({}, wanted), bool(subject.beside)
+        subject = self._subject_of_change(unit, row, request)
+        changes = self._changes(row, request, subject)
+        return row, changes, self._starts(unit, row, changes, subject, again=False)
+
+    def request_of(self, row: DeploymentRow) -> DeploymentRequest:
+        """Return a deployment as the request that would make it what it is."""
+        spec = row.spec
+        return DeploymentRequest(
+            name=row.name,
+            model="" if row.model_version_id else row.model_id,
+            model_version_id=row.model_version_id or "",
+            strategy=spec.get("strategy"),
+            autoscale=row.autoscale,
+            slos=row.slos,
+            limits=spec.get("limits"),
+            log=spec.get("log"),
+            fallback=spec.get("fallback"),
+            cache_seconds=float(spec.get("cache_seconds", 0.0)),
+            project_id=row.project_id,
+        )
 
     def get(self, unit: UnitOfWork, id_or_name: str) -> DeploymentRow:
         """Return a deployment."""
@@ -135,6 +254,9 @@ class DeploymentService:
         if row is None:
             raise deployment_not_found(id_or_name)
         if row.status == "active":
+            active = repository.active_rollout(unit.session, row.id)
+            if active is not None:
+                rollouts.finish(unit, row, active, State.ABORTED, "The deployment was stopped.")
             row.status = "stopped"
             row.name = f"{row.name[:90]} (stopped {row.id[-8:]})"
             record(unit, "deployment.stop", "deployment", row.id)
@@ -148,9 +270,14 @@ class DeploymentService:
         production and it was archived: a promotion must not change what somebody has pinned.
         """
         if row.model_version_id:
-            return self._release(unit, row.model_version_id)
+            return self.release(unit, row.model_version_id)
         version = self._registry.production_of(unit, row.model_id)
-        return self._release(unit, version.id) if version else None
+        return self.release(unit, version.id) if version else None
+
+    def release(self, unit: UnitOfWork, version_id: str) -> Release:
+        """Return the facts of a version that routing needs."""
+        row = self._registry.version_by_id(unit, version_id)
+        return Release(row.id, row.number, row.semver, row.stage, row.bundle_digest, row.bundle_uri)
 
     def state(self, unit: UnitOfWork, row: DeploymentRow) -> EndpointState:
         """Return how the endpoint stands at the data planes."""
@@ -159,78 +286,276 @@ class DeploymentService:
         release = self.serving(unit, row)
         if release is None:
             return EndpointState("failed", "The model has no version in production.")
-        acknowledged = {plane.replica: plane.endpoints for plane in repository.data_planes(unit.session)}
+        acknowledged = {plane.replica: plane.endpoints for plane in self.planes(unit)}
         return endpoint_state(row.id, release.bundle_digest, acknowledged)
+
+    def planes(self, unit: UnitOfWork) -> Sequence[Plane]:
+        """Return the data planes that are there."""
+        known = [
+            Plane(
+                row.replica,
+                row.endpoints,
+                row.seen_at,
+                row.reported_at,
+                in_flight=row.in_flight,
+                queue=row.queue,
+                cpu_percent=row.cpu_percent,
+            )
+            for row in repository.data_planes(unit.session)
+        ]
+        return present(known, unit.clock.now())
 
     def endpoints(self, unit: UnitOfWork) -> dict[str, Endpoint]:
         """Return every endpoint of the workspace, compiled for the data planes."""
         found = {}
+        active = {rollout.deployment_id: rollout for rollout in repository.active_rollouts(unit.session)}
         for row in repository.active(unit.session):
             stable = self.serving(unit, row)
             if stable is None:
                 continue
-            canary = answering(stable, self._release(unit, row.canary_version_id) if row.canary_version_id else None)
+            rollout = active.get(row.id)
+            beside = answering(stable, self._beside(unit, rollout)) if rollout is not None else []
             wanted = Wanted(
                 deployment_id=row.id,
                 workspace_id=row.workspace_id,
                 project_id=row.project_id,
                 name=row.name,
                 model_name=self._registry.get(unit, row.model_id).name,
-                canary_percent=float(row.traffic_split.get("canary", 0.0)),
+                slos=row.slos,
+                settings=row.spec,
             )
-            found[row.id] = compile_endpoint(wanted, stable, canary, self._fallbacks(unit, row, stable))
+            found[row.id] = compile_endpoint(
+                wanted, stable, beside, self._fallbacks(unit, row, stable), _draw(row, rollout)
+            )
         return found
 
-    def _fallbacks(self, unit: UnitOfWork, row: DeploymentRow, stable: Release) -> Sequence[Release]:
-        if row.model_version_id:
-            return []
-        steps = self._registry.history(unit, row.model_id)
-        earlier = [step.model_version_id for step in reversed(steps) if step.to_stage == "production"]
-        unique = [version_id for version_id in dict.fromkeys(earlier) if version_id != stable.version_id]
-        return [self._release(unit, version_id) for version_id in unique[:_N_FALLBACKS]]
+    def _beside(self, unit: UnitOfWork, rollout: RolloutRow) -> Sequence[Beside]:
+        shares = rollouts.split_of(rollout)
+        return [
+            Beside(arm.name, arm.mode, self.release(unit, arm.version_id), shares[arm.name])
+            for arm in rollouts.arms_of_rollout(rollout)
+        ]
 
-    def _resolve(self, unit: UnitOfWork, request: DeploymentRequest) -> tuple[str, Release, Release | None]:
-        followed = request.model
-        if request.canary_version_id and not (followed or request.model_version_id):
-            # A canary alone stands beside the production version of its own model.
-            followed = self._registry.version_by_id(unit, request.canary_version_id).model_id
-        if bool(followed) == bool(request.model_version_id):
+    def _fallbacks(self, unit: UnitOfWork, row: DeploymentRow, stable: Release) -> Sequence[Release]:
+        """Return the versions that answered before, latest first."""
+        if row.model_version_id:
+            ended = repository.rollouts(unit.session, row.id, limit=10)
+            earlier = [rollout.baseline_version_id for rollout in ended if rollout.state == State.PROMOTED]
+        else:
+            steps = self._registry.history(unit, row.model_id)
+            earlier = [step.model_version_id for step in reversed(steps) if step.to_stage == "production"]
+        unique = [version_id for version_id in dict.fromkeys(earlier) if version_id != stable.version_id]
+        return [self.release(unit, version_id) for version_id in unique[:_N_FALLBACKS]]
+
+    def _begin(self, unit: UnitOfWork, row: DeploymentRow, subject: _Subject) -> None:
+        if subject.beside:
+            rollouts.begin(unit, row, subject.stable.version_id)
+            for _arm, release in subject.beside:
+                self._governance.link(unit, ("model_version", release.version_id), ("deployment", row.id))
+
+    def _supersede(self, unit: UnitOfWork, row: DeploymentRow) -> None:
+        active = repository.active_rollout(unit.session, row.id)
+        if active is not None:
+            rollouts.finish(unit, row, active, State.ABORTED, "Something else was asked for.")
+            unit.session.flush()
+
+    def _pass_gate(self, units: Units, deployment_id: str, name: str, subject: _Subject) -> None:
+        releases = [subject.stable, *(release for arm, release in subject.beside if arm.mode == "live")]
+        shadows = [release for arm, release in subject.beside if arm.mode == "shadow"]
+        with units.write() as unit:
+            decision = self._governance.decide(
+                unit,
+                DEPLOYMENT_GATE,
+                ("deployment", deployment_id),
+                deployment_conditions(releases, shadows),
+                {"versions": [{"id": each.version_id, "stage": each.stage} for each in (*releases, *shadows)]},
+            )
+        decision.enforce(f"Deploying {name!r}")
+
+    # What is asked for
+
+    def _subject_of_change(self, unit: UnitOfWork, row: DeploymentRow, request: DeploymentRequest) -> _Subject:
+        subject = self._resolve(unit, request, existing=True)
+        if subject.model_id != row.model_id:
+            raise Conflict(
+                f"The deployment {row.name!r} serves another model.",
+                code="deployment.model",
+                hint="A deployment keeps its model; create another deployment for the other one.",
+            )
+        return subject
+
+    def _changes(self, row: DeploymentRow, request: DeploymentRequest, subject: _Subject) -> Sequence[Change]:
+        kept = self.request_of(row)
+        before = _described(kept, _Subject(row.model_id, row.model_version_id, subject.stable, kept.strategy))
+        return changes_between(before, _described(request, subject))
+
+    def _starts(
+        self, unit: UnitOfWork, row: DeploymentRow, changes: Sequence[Change], subject: _Subject, *, again: bool
+    ) -> bool:
+        if not subject.beside:
+            return False
+        if any(change.field.startswith("strategy") for change in changes):
+            return True
+        return again and repository.active_rollout(unit.session, row.id) is None
+
+    def _resolve(self, unit: UnitOfWork, request: DeploymentRequest, *, existing: bool = False) -> _Subject:
+        strategy = dict(request.strategy) if request.strategy else _short_canary(request)
+        pinned_id = self._pinned(unit, request)
+        followed = "" if pinned_id else request.model
+        if strategy and not (followed or pinned_id):
+            # A candidate alone stands beside the production version of its own model.
+            candidate_id = _named_candidate(strategy)
+            followed = self._registry.version_by_id(unit, candidate_id).model_id if candidate_id else ""
+        if bool(followed) == bool(pinned_id):
             raise Invalid(
                 "A deployment needs either a model to follow or a model_version_id to pin.",
                 code="deployment.subject",
                 hint='Send {"model": "name"} to follow its production version, or {"model_version_id": "mv_..."}.',
             )
-        if request.model_version_id:
-            version = self._registry.version_by_id(unit, request.model_version_id)
-            model_id, stable = version.model_id, self._release(unit, version.id)
+        if pinned_id:
+            model_id, stable = self._registry.version_by_id(unit, pinned_id).model_id, self.release(unit, pinned_id)
         else:
-            model = self._registry.get(unit, followed)
-            production = self._registry.production_of(unit, model.id)
-            if production is None:
-                raise Conflict(
-                    f"The model {model.name!r} has no version in production.",
-                    code="deployment.no_production",
-                    hint=f"Promote one first: arkwright promote {model.name} <version>.",
-                )
-            model_id, stable = model.id, self._release(unit, production.id)
-        canary = self._release(unit, request.canary_version_id) if request.canary_version_id else None
-        if canary is not None and canary.version_id == stable.version_id:
-            raise Invalid(
-                "The canary is the version that answers already.",
-                code="deployment.canary",
-                hint="A canary must be another version of the model that is deployed.",
-            )
-        if canary is not None and self._registry.version_by_id(unit, canary.version_id).model_id != model_id:
-            raise Invalid(
-                "The canary is a version of another model.",
-                code="deployment.canary",
-                hint="A canary must be a version of the model that is deployed.",
-            )
-        return model_id, stable, canary
+            model_id, stable = self._production(unit, followed)
+        if strategy is None:
+            return _Subject(model_id, pinned_id, stable, None)
+        strategy = self._with_ids(unit, model_id, strategy)
+        named = [(arm, self.release(unit, arm.version_id)) for arm in arms_of(strategy)]
+        return _Subject(
+            model_id, pinned_id, stable, strategy, self._fit(unit, model_id, stable, named, existing=existing)
+        )
 
-    def _release(self, unit: UnitOfWork, version_id: str) -> Release:
-        row = self._registry.version_by_id(unit, version_id)
-        return Release(row.id, row.number, row.semver, row.stage, row.bundle_digest, row.bundle_uri)
+    def _pinned(self, unit: UnitOfWork, request: DeploymentRequest) -> str | None:
+        if request.model_version_id:
+            if request.model or request.version:
+                raise Invalid(
+                    "A deployment needs either a model to follow or a model_version_id to pin.",
+                    code="deployment.subject",
+                    hint="Leave out model and version where model_version_id says it all.",
+                )
+            return self._registry.version_by_id(unit, request.model_version_id).id
+        if not request.version:
+            return None
+        if not request.model:
+            raise Invalid(
+                f"Version {request.version!r} of which model?",
+                code="deployment.subject",
+                hint='Send "model" beside it.',
+            )
+        return self._registry.version(unit, request.model, request.version).id
+
+    def _production(self, unit: UnitOfWork, followed: str) -> tuple[str, Release]:
+        model = self._registry.get(unit, followed)
+        production = self._registry.production_of(unit, model.id)
+        if production is None:
+            raise Conflict(
+                f"The model {model.name!r} has no version in production.",
+                code="deployment.no_production",
+                hint=f"Promote one first: arkwright promote {model.name} <version>.",
+            )
+        return model.id, self.release(unit, production.id)
+
+    def _with_ids(self, unit: UnitOfWork, model_id: str, strategy: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a strategy in which every version is named by its id."""
+
+        def named(part: Mapping[str, Any]) -> dict[str, Any]:
+            rest = {name: value for name, value in part.items() if name != "version"}
+            if part.get("version"):
+                rest["model_version_id"] = self._registry.version(unit, model_id, str(part["version"])).id
+            return rest
+
+        found = named(strategy)
+        if "arms" in found:
+            found["arms"] = [named(arm) for arm in found["arms"]]
+        return found
+
+    def _fit(
+        self,
+        unit: UnitOfWork,
+        model_id: str,
+        stable: Release,
+        beside: Sequence[tuple[PlannedArm, Release]],
+        *,
+        existing: bool,
+    ) -> Sequence[tuple[PlannedArm, Release]]:
+        for _arm, release in beside:
+            if self._registry.version_by_id(unit, release.version_id).model_id != model_id:
+                raise Invalid(
+                    "The canary is a version of another model.",
+                    code="deployment.canary",
+                    hint="A canary must be a version of the model that is deployed.",
+                )
+        fitting = [(arm, release) for arm, release in beside if release.version_id != stable.version_id]
+        if len(fitting) < len(beside):
+            if not existing:
+                raise Invalid(
+                    "The canary is the version that answers already.",
+                    code="deployment.canary",
+                    hint="A canary must be another version of the model that is deployed.",
+                )
+            # Asked for again after it was promoted: there is nothing left to roll out.
+            return []
+        return fitting
+
+
+def _short_canary(request: DeploymentRequest) -> dict[str, Any] | None:
+    if not request.canary_version_id:
+        return None
+    return {
+        "type": "canary",
+        "model_version_id": request.canary_version_id,
+        "steps": [request.canary_percent, 100.0],
+    }
+
+
+def _named_candidate(strategy: Mapping[str, Any]) -> str:
+    parts = [strategy, *strategy.get("arms", ())]
+    return next((str(part["model_version_id"]) for part in parts if part.get("model_version_id")), "")
+
+
+def _spec(request: DeploymentRequest, subject: _Subject) -> dict[str, Any]:
+    parts = {
+        "strategy": subject.strategy,
+        "limits": request.limits,
+        "log": request.log,
+        "fallback": request.fallback,
+        "cache_seconds": request.cache_seconds,
+    }
+    return {name: value for name, value in parts.items() if value}
+
+
+def _described(request: DeploymentRequest, subject: _Subject) -> dict[str, Any]:
+    """Return everything about a deployment that a change can touch."""
+    return {
+        "model_version_id": subject.pinned_id,
+        "autoscale": request.autoscale or {},
+        "slos": request.slos or {},
+        **_spec(request, subject),
+    }
+
+
+def _draw(row: DeploymentRow, rollout: RolloutRow | None) -> Draw:
+    if rollout is None:
+        return PINNED
+    strategy = row.spec.get("strategy") or {}
+    return Draw(
+        strategy=strategy.get("type", rollout.strategy),
+        unit=str(strategy.get("unit") or "request"),
+        salt=str(strategy.get("salt") or rollout.id),
+        min_requests=int(rollout.criteria.get("min_requests", 50)),
+    )
+
+
+def _moves_pin(row: DeploymentRow, subject: _Subject) -> bool:
+    return row.model_version_id != subject.pinned_id
+
+
+def _check_revision(row: DeploymentRow, expected: int | None) -> None:
+    if expected is not None and row.revision != expected:
+        raise PreconditionFailed(
+            f"The deployment {row.name!r} is at revision {row.revision}, not {expected}.",
+            code="deployment.revision",
+            hint="Read it again, look at what has changed, and send your change with the new ETag.",
+        )
 
 
 def _check_name(name: str) -> None:
@@ -238,90 +563,3 @@ def _check_name(name: str) -> None:
         raise Invalid(
             f"The name {name!r} looks like the id of a deployment.", code="deployment.name", hint="Choose another name."
         )
-
-
-class BatchService:
-    """Scoring files without deploying."""
-
-    def __init__(
-        self,
-        registry: RegistryService,
-        datasets: DatasetService,
-        uploads: UploadService,
-        jobs: JobService,
-        objects: ObjectStore,
-    ) -> None:
-        self._registry = registry
-        self._datasets = datasets
-        self._uploads = uploads
-        self._jobs = jobs
-        self._objects = objects
-
-    def submit(
-        self, unit: UnitOfWork, *, model: str, model_version_id: str, upload_id: str, dataset_version_id: str
-    ) -> JobRow:
-        """Start scoring an upload or a dataset version.
-
-        Parameters
-        ----------
-        model, model_version_id
-            Exactly one: a model, whose production version scores (its newest if none is in production), or a version.
-        upload_id, dataset_version_id
-            Exactly one: what is scored.
-        """
-        authorise(unit, "batch.create", "batch")
-        if bool(upload_id) == bool(dataset_version_id) or bool(model) == bool(model_version_id):
-            raise Invalid(
-                "A batch needs one model and one source of rows.",
-                code="batch.subject",
-                hint='Send "model" or "model_version_id", and as source an "upload_id" or a "dataset_version_id".',
-            )
-        if upload_id:
-            self._uploads.get(unit, upload_id)
-        else:
-            self._datasets.version_by_id(unit, dataset_version_id)
-        version_id = model_version_id or self._version_of(unit, model)
-        version = self._registry.version_by_id(unit, version_id)
-        payload = {
-            "model_version_id": version.id,
-            "upload_id": upload_id,
-            "dataset_version_id": dataset_version_id,
-        }
-        job = self._jobs.submit(unit, BATCH_KIND, payload, subject_type="model_version", subject_id=version.id)
-        record(
-            unit,
-            "batch.create",
-            "model_version",
-            version.id,
-            {"job": job.id, "source": upload_id or dataset_version_id},
-        )
-        return job
-
-    def output(self, unit: UnitOfWork, job_id: str) -> bytes:
-        """Return a finished batch's output as Parquet.
-
-        Raises
-        ------
-        Conflict
-            If the job has not succeeded.
-        """
-        authorise(unit, "batch.read", "batch", job_id)
-        job = self._jobs.get(unit, job_id)
-        if job.kind != BATCH_KIND:
-            raise Invalid(f"The job {job_id} is no batch.", code="batch.kind", hint="It is a job of another kind.")
-        if job.status != "succeeded":
-            raise Conflict(
-                f"The batch {job_id} is {job.status}; it has no output.",
-                code="batch.not_finished",
-                hint=f"Follow it at /v1/jobs/{job_id}.",
-            )
-        return self._objects.for_workspace(unit.context.workspace_id).get_bytes(output_key(job_id))
-
-    def _version_of(self, unit: UnitOfWork, model: str) -> str:
-        production = self._registry.production_of(unit, model)
-        if production is not None:
-            return production.id
-        newest = self._registry.versions(unit, model, limit=1)
-        if not newest:
-            raise Conflict(f"The model {model!r} has no version yet.", code="batch.no_version", hint="Train one first.")
-        return newest[0].id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,9 @@ class Batches:
         model_version_id: str = "",
         upload_id: str = "",
         dataset_version_id: str = "",
+        output_format: str = "",
+        with_scores: bool = False,
+        on_error: str = "fail",
     ) -> Accepted:
         """Score an uploaded file or a stored dataset version as a job.
 
@@ -34,6 +38,13 @@ class Batches:
             By id or name: its production version scores.
         model_version_id
             This version scores.
+        output_format
+            ``parquet`` (if left out), ``csv`` or ``jsonl``: what :meth:`output` saves unless told otherwise.
+        with_scores
+            Add every class's score.
+        on_error
+            What a cell does that is not what the model takes: ``fail`` ends the batch and names the column and the
+            row, ``keep`` leaves the row without a prediction and says why in ``prediction_error``.
         """
         if bool(model) == bool(model_version_id) or bool(upload_id) == bool(dataset_version_id):
             raise Invalid(
@@ -43,7 +54,19 @@ class Batches:
             )
         source = {"upload_id": upload_id} if upload_id else {"dataset_version_id": dataset_version_id}
         body: dict[str, Any] = {"model": model} if model else {"model_version_id": model_version_id}
-        accepted: Accepted = self._transport.post("/v1/batches", {**body, "source": source})
+        wanted = {"output_format": output_format or "parquet", "with_scores": with_scores, "on_error": on_error}
+        accepted: Accepted = self._transport.post("/v1/batches", {**body, **wanted, "source": source})
+        return accepted
+
+    def create_from_rows(self, rows: Sequence[Mapping[str, Any]], *, model: str, **wanted: Any) -> Accepted:
+        """Score a few rows as a job: they travel in the request itself.
+
+        Parameters
+        ----------
+        wanted
+            As :meth:`create` takes: ``output_format``, ``with_scores``, ``on_error``.
+        """
+        accepted: Accepted = self._transport.post("/batch", {"model": model, "inputs": list(rows), **wanted})
         return accepted
 
     def output(self, job_id: str, target: Path | str, *, format: str = "") -> int:  # noqa: A002

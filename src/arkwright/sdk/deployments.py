@@ -1,14 +1,23 @@
-"""Endpoints: making, reading and stopping them."""
+"""Endpoints: making, changing, reading and stopping them, and their rollouts."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
-from arkwright.core.errors import Conflict, Unavailable
+from arkwright.core.errors import Conflict, NotFound, Unavailable
+from arkwright.sdk.feedback import send_feedback
 from arkwright.sdk.transport import Items, Transport, segment
-from arkwright.sdk.types import Deployment, DeploymentMetrics
+from arkwright.sdk.types import (
+    Deployment,
+    DeploymentDiff,
+    DeploymentMetrics,
+    Rollout,
+    RolloutEvent,
+    RolloutHistory,
+)
 
 _PAUSE_SECONDS = 0.2
 
@@ -20,20 +29,33 @@ class Deployments:
         self._transport = transport
         self._sleep = sleep
 
+    def image(self, deployment: str, target: Path) -> int:
+        """Save the build context of a container image that serves this endpoint alone; return its size in bytes.
+
+        The image takes the key that this client uses, and no other.
+        """
+        return self._transport.download(f"/v1/deployments/{segment(deployment)}/image", target)
+
     def create(
         self,
         *,
         model: str = "",
         model_version_id: str = "",
         name: str = "",
+        version: str = "",
         canary: Mapping[str, Any] | None = None,
+        strategy: Mapping[str, Any] | None = None,
         autoscale: Mapping[str, Any] | None = None,
         slos: Mapping[str, Any] | None = None,
+        limits: Mapping[str, Any] | None = None,
+        log: Mapping[str, Any] | None = None,
+        fallback: Mapping[str, Any] | None = None,
+        cache_seconds: float = 0.0,
         project_id: str = "",
     ) -> Deployment:
         """Create an endpoint that follows a model's production version, or that pins a version.
 
-        It answers about a second later: see :meth:`wait_until_ready`.
+        It answers about a second later: see :meth:`wait_until_ready`. With a ``strategy`` a rollout starts beside it.
 
         Raises
         ------
@@ -41,13 +63,131 @@ class Deployments:
             If the version was not promoted.
         """
         body: dict[str, Any] = {
-            "name": name, "model": model, "model_version_id": model_version_id, "project_id": project_id
+            "name": name, "model": model, "model_version_id": model_version_id, "version": version,
+            "cache_seconds": cache_seconds, "project_id": project_id,
         }  # fmt: skip
-        for part, value in (("canary", canary), ("autoscale", autoscale), ("slos", slos)):
-            if value is not None:
-                body[part] = dict(value)
+        parts = {
+            "canary": canary, "strategy": strategy, "autoscale": autoscale, "slos": slos, "limits": limits, "log": log,
+            "fallback": fallback,
+        }  # fmt: skip
+        body |= {part: dict(value) for part, value in parts.items() if value is not None}
         created: Deployment = self._transport.post("/v1/deployments", body)
         return created
+
+    def update(self, deployment: str, *, revision: int | None = None, **changes: Any) -> Deployment:
+        """Change the named members of a deployment; None takes one away, a ``strategy`` starts a rollout.
+
+        Parameters
+        ----------
+        revision
+            Refuse if the deployment has been changed since that revision.
+
+        Raises
+        ------
+        PreconditionFailed
+            If it has.
+        """
+        changed: Deployment = self._transport.change("PATCH", _path(deployment), changes, if_match=_etag(revision))
+        return changed
+
+    def replace(self, deployment: str, resource: Mapping[str, Any], *, revision: int | None = None) -> Deployment:
+        """Make a deployment what a resource says."""
+        changed: Deployment = self._transport.change("PUT", _path(deployment), resource, if_match=_etag(revision))
+        return changed
+
+    def diff(self, resource: Mapping[str, Any]) -> DeploymentDiff:
+        """Return what applying a resource would change, and change nothing."""
+        found: DeploymentDiff = self._transport.post("/v1/deployments:diff", resource)
+        return found
+
+    def apply(self, resource: Mapping[str, Any]) -> tuple[Deployment, DeploymentDiff]:
+        """Create the deployment that a resource describes, or bring it in line; the same twice changes nothing.
+
+        Examples
+        --------
+        >>> import yaml
+        >>> deployment, diff = client.deployments.apply(yaml.safe_load(open("deployment.yaml")))  # doctest: +SKIP
+        """
+        diff = self.diff(resource)
+        if diff["deployment_id"] is None:
+            created: Deployment = self._transport.post("/v1/deployments", resource)
+            return created, diff
+        before = self.get(diff["deployment_id"])
+        return self.replace(before["id"], resource, revision=before["revision"]), diff
+
+    def find(self, deployment: str) -> Deployment | None:
+        """Return a deployment, or None if there is none of that id or name."""
+        try:
+            return self.get(deployment)
+        except NotFound:
+            return None
+
+    # Rollouts
+
+    def rollouts(self, deployment: str) -> RolloutHistory:
+        """Return a deployment's rollouts, newest first, with conditions, counts and evidence."""
+        found: RolloutHistory = self._transport.get(f"{_path(deployment)}/rollout")
+        return found
+
+    def events(self, deployment: str, *, limit: int | None = None) -> Items[RolloutEvent]:
+        """Return every step, pause and decision of a deployment's rollouts, newest first."""
+        return self._transport.pages(f"{_path(deployment)}/events", limit=limit)
+
+    def promote(self, deployment: str, *, arm: str = "", comment: str = "") -> RolloutHistory:
+        """Give the candidate everything now, if the registry's gate agrees."""
+        body = {"arm": arm, "comment": comment}
+        found: RolloutHistory = self._transport.post(f"{_path(deployment)}:promote", body)
+        return found
+
+    def pause(self, deployment: str, *, comment: str = "") -> RolloutHistory:
+        """Hold the rollout at its step; a breach still takes it back."""
+        return self._ask(deployment, "pause", comment)
+
+    def resume(self, deployment: str, *, comment: str = "") -> RolloutHistory:
+        """Let the rollout go on."""
+        return self._ask(deployment, "resume", comment)
+
+    def roll_back(self, deployment: str, *, comment: str = "") -> RolloutHistory:
+        """Go back: out of the active rollout, or to the version that answered before."""
+        return self._ask(deployment, "rollback", comment)
+
+    def abort(self, deployment: str, *, comment: str = "") -> RolloutHistory:
+        """Stop the rollout without a judgement."""
+        return self._ask(deployment, "abort", comment)
+
+    def wait_for_rollout(
+        self,
+        deployment: str,
+        *,
+        timeout_seconds: float | None = None,
+        on_progress: Callable[[Rollout], None] | None = None,
+        pause_seconds: float = 1.0,
+    ) -> Rollout:
+        """Wait until a deployment's newest rollout has ended or is paused, and return it.
+
+        Raises
+        ------
+        Conflict
+            If it never had one.
+        Unavailable
+            If the time is up.
+        """
+        deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        while True:
+            known = self.rollouts(deployment)["rollouts"]
+            if not known:
+                raise Conflict(f"The deployment {deployment!r} has no rollout.", code="rollout.none")
+            if on_progress is not None:
+                on_progress(known[0])
+            if known[0]["state"] != "progressing":
+                return known[0]
+            if deadline is not None and time.monotonic() > deadline:
+                raise Unavailable(
+                    f"The rollout of {deployment!r} goes on: {known[0]['reason']}",
+                    code="rollout.progressing",
+                    hint="`arkwright deployment rollout` shows how it stands.",
+                )
+            self._sleep(pause_seconds)
 
     def list(self, *, limit: int | None = None) -> Items[Deployment]:
         """Return the workspace's deployments, oldest first, the stopped ones too."""
@@ -64,8 +204,27 @@ class Deployments:
         return stopped
 
     def metrics(self, deployment: str, *, hours: float = 24) -> DeploymentMetrics:
-        """Return what the deployment answered and how fast, in all and by version."""
+        """Return what the deployment answered, how fast and, where feedback came in, how well."""
         found: DeploymentMetrics = self._transport.get(f"{_path(deployment)}/metrics", hours=hours)
+        return found
+
+    def feedback(self, deployment: str, outcomes: Iterable[Mapping[str, Any]]) -> int:
+        """Tell what became of predictions; return how many outcomes were taken.
+
+        Parameters
+        ----------
+        outcomes
+            Each with ``request_id``, ``actual`` and, where the request had several rows, ``row``.
+
+        Raises
+        ------
+        Invalid
+            With one entry in ``errors`` for each outcome that cannot be taken.
+        """
+        return send_feedback(self._transport, deployment, outcomes)
+
+    def _ask(self, deployment: str, action: str, comment: str) -> RolloutHistory:
+        found: RolloutHistory = self._transport.post(f"{_path(deployment)}:{action}", {"comment": comment})
         return found
 
     def wait_until_ready(self, deployment: str, *, timeout_seconds: float = 60.0) -> Deployment:
@@ -92,6 +251,10 @@ class Deployments:
                     hint="`arkwright status` shows whether the platform's processes run.",
                 )
             self._sleep(_PAUSE_SECONDS)
+
+
+def _etag(revision: int | None) -> str:
+    return "" if revision is None else f'"{revision}"'
 
 
 def _path(deployment: str) -> str:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import io
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
+from arkwright.sdk.jobs import Jobs, OnProgress
 from arkwright.sdk.transport import Items, Transport, segment
-from arkwright.sdk.types import Model, ModelVersion, StageChange
+from arkwright.sdk.types import Accepted, Job, Model, ModelVersion, StageChange, Upload
+from arkwright.sdk.upload import Source, open_source
 
 
 class Models:
@@ -46,6 +52,78 @@ class Models:
         created: ModelVersion = self._transport.post(f"{_path(model)}/versions", body)
         return created
 
+    def start_import(
+        self,
+        name: str,
+        source: Source | Mapping[str, str],
+        *,
+        sample: Source | Mapping[str, str] | None = None,
+        target: str = "",
+        task: str = "",
+        classes: Sequence[str | int | bool] = (),
+        description: str = "",
+        tags: Mapping[str, str] | None = None,
+    ) -> Accepted:
+        """Start to make a model of your own the next version of a model, and return the job.
+
+        Parameters
+        ----------
+        name
+            The model, which is created if there is none.
+        source
+            The address of a logged model (``runs:/<run id>/<name>``, ``models:/<name>/<version>``,
+            ``models:/<name>@<alias>``); or an MLflow model's folder, a zip of one, or a ``.skops`` or ``.joblib`` file
+            on this machine; or ``{"upload_id": ...}``.
+        sample
+            Rows as the model takes them: a file, a table in memory, ``{"upload_id": ...}`` or
+            ``{"dataset_version_id": ...}``. Left out, the input example that the model was logged with.
+        target
+            The sample's column with the truth: without it nothing is evaluated, and no gate lets the version pass.
+        task, classes
+            For models that do not know them (``python_function``).
+        """
+        body: dict[str, Any] = {"source": self._source(source), "target": target, "description": description}
+        if sample is not None:
+            body["sample"] = dict(sample) if isinstance(sample, Mapping) else {"upload_id": self._upload(sample)}
+        if task:
+            body["task"] = task
+        body |= {"classes": list(classes), "tags": dict(tags or {})}
+        accepted: Accepted = self._transport.post(f"{_path(name)}/versions", body)
+        return accepted
+
+    def import_version(
+        self,
+        name: str,
+        source: Source | Mapping[str, str],
+        *,
+        on_progress: OnProgress | None = None,
+        **options: Any,
+    ) -> Job:
+        """Make a model of your own the next version of a model, and wait for it.
+
+        Returns
+        -------
+        Job
+            Its ``result`` names the version and says how it serves: ``predictor`` is ``compiled``, or ``general`` with
+            a ``general_reason``.
+        """
+        accepted = self.start_import(name, source, **options)
+        return Jobs(self._transport).wait(accepted["job_id"], on_progress=on_progress)
+
+    def _source(self, source: Source | Mapping[str, str]) -> str | dict[str, str]:
+        if isinstance(source, Mapping):
+            return dict(source)
+        if isinstance(source, str) and source.startswith(("runs:/", "models:/")):
+            return source
+        if isinstance(source, str | Path) and Path(source).is_dir():
+            return {"upload_id": self._upload(_zipped(Path(source)), f"{Path(source).name}.zip")}
+        return {"upload_id": self._upload(source)}
+
+    def _upload(self, source: Source, name: str | None = None) -> str:
+        with open_source(source, name) as (stream, filename):
+            uploaded: Upload = self._transport.upload("/v1/uploads", stream, filename)
+            return uploaded["upload_id"]
+
     def promote(self, model: str, version: int | str, *, stage: str = "production", comment: str = "") -> ModelVersion:
         """Move a version to a stage, if the gate allows it.
 
@@ -67,6 +145,15 @@ class Models:
         """Return every stage change, oldest first, up to a moment such as ``2027-01-01T00:00:00Z``."""
         found: Items[StageChange] = self._transport.get(f"{_path(model)}/history", until=until)
         return found
+
+
+def _zipped(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        for path in sorted(folder.rglob("*")):
+            if path.is_file():
+                archive.write(path, path.relative_to(folder))
+    return packed.getvalue()
 
 
 def _path(model: str) -> str:

@@ -92,6 +92,12 @@ class Transport:
         content = json.dumps(body or {}, ensure_ascii=False, allow_nan=False).encode("utf-8")
         return _body(self._send("POST", path, again=again, content=content, headers=headers))
 
+    def change(self, method: str, path: str, body: Mapping[str, Any], *, if_match: str = "") -> Any:
+        """Send JSON with PUT or PATCH; with ``if_match``, only if the thing is still of that ETag."""
+        headers = {"Content-Type": "application/json", **({"If-Match": if_match} if if_match else {})}
+        content = json.dumps(body, ensure_ascii=False, allow_nan=False).encode("utf-8")
+        return _body(self._send(method, path, content=content, headers=headers))
+
     def delete(self, path: str) -> Any:
         """Delete a resource."""
         return _body(self._send("DELETE", path))

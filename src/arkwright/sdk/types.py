@@ -11,9 +11,13 @@ __all__ = [
     "Accepted",
     "Alert",
     "ApiKey",
+    "ArmQuality",
+    "ArmReport",
+    "ArmShare",
     "AuditEntry",
     "AuditVerdict",
     "Autoscale",
+    "AutoscaleSignals",
     "BatchSource",
     "CanarySplit",
     "CellShares",
@@ -38,7 +42,11 @@ __all__ = [
     "DatasetVersion",
     "DatasetWarning",
     "Deployment",
+    "DeploymentDiff",
+    "DeploymentFallback",
+    "DeploymentLimits",
     "DeploymentMetrics",
+    "DeploymentStrategy",
     "DriftReportDetail",
     "DriftReportSummary",
     "Evidence",
@@ -46,6 +54,9 @@ __all__ = [
     "ExperimentConfig",
     "FeatureDrift",
     "FeatureDriftWithCells",
+    "FieldChange",
+    "ImportSample",
+    "ImportSource",
     "IngestAccepted",
     "IngestRequest",
     "IngestSource",
@@ -57,6 +68,7 @@ __all__ = [
     "LineageGraph",
     "LineageNode",
     "LoginLink",
+    "MetricRule",
     "Model",
     "ModelVersion",
     "Monitor",
@@ -75,11 +87,22 @@ __all__ = [
     "PageModelVersion",
     "PageMonitor",
     "PageProject",
+    "PageRolloutEvent",
+    "PlainBatch",
     "PredictRequest",
     "PredictResponse",
+    "PredictionLogPolicy",
     "Project",
+    "PromoteRollout",
     "PromoteVersion",
+    "QualityMetric",
     "RollBack",
+    "Rollout",
+    "RolloutAction",
+    "RolloutAnalysis",
+    "RolloutEvent",
+    "RolloutFinding",
+    "RolloutHistory",
     "RunMonitor",
     "Search",
     "Slos",
@@ -142,6 +165,52 @@ class ApiKey(TypedDict):
     role: str
 
 
+class ArmQuality(TypedDict):
+    """How good the answers of one version at one arm were; empty metrics where no truth is known."""
+
+    arm: str
+    metrics: list[QualityMetric]
+    model_version_id: str
+    n_outcomes: int
+    n_predictions: int
+    semver: str
+
+
+class ArmReport(TypedDict):
+    """What the data planes counted for one arm since the rollout's present step began, or in its last step."""
+
+    agreement_pct: float | None
+    arm: str
+    compared: int
+    error_rate_pct: float | None
+    failed: int
+    fallbacks: int
+    fuse_blown: bool
+    latency_ms_p50: float | None
+    latency_ms_p95: float | None
+    latency_ms_p99: float | None
+    mean_abs_difference: float | None
+    mean_score: float | None
+    mode: str
+    model_version_id: str
+    requests: int
+    rows: int
+    score_shift: float | None
+    score_shift_high: float | None
+    score_shift_low: float | None
+    semver: str
+    traffic_percent: float
+
+
+class ArmShare(TypedDict):
+    """One arm of an A/B test; the arm stable names no version: it is what the deployment serves anyway."""
+
+    model_version_id: NotRequired[str]
+    name: str
+    percent: float
+    version: NotRequired[str]
+
+
 class AuditEntry(TypedDict):
     """One entry of the chain; hash it as :mod:`arkwright.access.chain` says to verify it."""
 
@@ -176,6 +245,18 @@ class Autoscale(TypedDict):
     target_cpu_utilization_percentage: NotRequired[int]
 
 
+class AutoscaleSignals(TypedDict):
+    """What an autoscaler looks at, over the data planes that serve the endpoint, and what its rule asks for."""
+
+    autoscale: dict[str, Any]
+    cpu_percent: float | None
+    deployment_id: str
+    desired_replicas: int
+    in_flight: int
+    queue: int
+    replicas: int
+
+
 class BatchSource(TypedDict):
     """The rows to score: an upload, or a dataset version."""
 
@@ -184,7 +265,7 @@ class BatchSource(TypedDict):
 
 
 class CanarySplit(TypedDict):
-    """A second version that answers part of the requests."""
+    """A second version that answers part of the requests: short for the strategy canary."""
 
     model_version_id: str
     traffic_percent: NotRequired[float]
@@ -244,19 +325,28 @@ class CreateBatch(TypedDict):
 
     model: NotRequired[str]
     model_version_id: NotRequired[str]
+    on_error: NotRequired[Literal["fail", "keep"]]
+    output_format: NotRequired[Literal["parquet", "csv", "jsonl"]]
     source: BatchSource
+    with_scores: NotRequired[bool]
 
 
 class CreateDeployment(TypedDict):
-    """Ask for an endpoint: a model to follow, or a model_version_id to pin."""
+    """Ask for an endpoint: a model to follow, or a version to pin (its id, or model and version)."""
 
     autoscale: NotRequired[Autoscale | None]
+    cache_seconds: NotRequired[float]
     canary: NotRequired[CanarySplit | None]
+    fallback: NotRequired[DeploymentFallback | None]
+    limits: NotRequired[DeploymentLimits | None]
+    log: NotRequired[PredictionLogPolicy | None]
     model: NotRequired[str]
     model_version_id: NotRequired[str]
     name: NotRequired[str]
     project_id: NotRequired[str]
     slos: NotRequired[Slos | None]
+    strategy: NotRequired[DeploymentStrategy | None]
+    version: NotRequired[str]
 
 
 class CreateExperiment(TypedDict):
@@ -290,11 +380,16 @@ class CreateMonitor(TypedDict):
 
 
 class CreateVersion(TypedDict):
-    """Make a stored bundle the next version of a model."""
+    """Make a stored bundle, or a model of one's own, the next version of a model."""
 
-    bundle_digest: str
+    bundle_digest: NotRequired[str]
+    classes: NotRequired[list[bool | int | str]]
     description: NotRequired[str]
+    sample: NotRequired[ImportSample | None]
+    source: NotRequired[str | ImportSource | None]
     tags: NotRequired[dict[str, Any]]
+    target: NotRequired[str]
+    task: NotRequired[Literal["binary", "multiclass", "regression"] | None]
 
 
 class CreatedApiKey(TypedDict):
@@ -405,25 +500,58 @@ class DatasetWarning(TypedDict):
 
 
 class Deployment(TypedDict):
-    """An endpoint; status is pending, ready, failed or stopped."""
+    """An endpoint; status is pending, ready, failed or stopped. revision is its ETag."""
 
     autoscale: dict[str, Any]
+    cache_seconds: float
     created_at: str
     created_by: str
     endpoint_url: str
+    fallback: dict[str, Any]
     follows_production: bool
     id: str
+    limits: dict[str, Any]
+    log: dict[str, Any]
     model_id: str
     model_name: str
     model_version: int | None
     model_version_id: str | None
     name: str
     project_id: str
+    revision: int
+    rollout_id: str | None
+    rollout_state: str | None
     semver: str | None
     slos: dict[str, Any]
     status: str
     status_detail: str
+    strategy: dict[str, Any] | None
     traffic_split: dict[str, Any]
+
+
+class DeploymentDiff(TypedDict):
+    """What applying a resource would change; deployment_id is None where it would create the deployment."""
+
+    changes: list[FieldChange]
+    deployment_id: str | None
+    name: str
+    starts_rollout: bool
+
+
+class DeploymentFallback(TypedDict):
+    """Who answers when the model cannot: an earlier version, then a constant. Such an answer is marked."""
+
+    constant: NotRequired[dict[str, Any] | None]
+    previous: NotRequired[bool]
+
+
+class DeploymentLimits(TypedDict):
+    """What the endpoint admits, per API key; 0 means the data plane's own limits."""
+
+    burst: NotRequired[int]
+    max_rows: NotRequired[int]
+    requests_per_second: NotRequired[float]
+    timeout_ms: NotRequired[float]
 
 
 class DeploymentMetrics(TypedDict):
@@ -432,11 +560,30 @@ class DeploymentMetrics(TypedDict):
     deployment_id: str
     end: str | None
     latency: LatencyMetrics | None
+    n_outcomes: int
     n_requests: int
     n_rows: int
+    n_unmatched: int
+    quality: list[ArmQuality]
     start: str | None
     truncated: bool
     versions: list[VersionMetrics]
+
+
+class DeploymentStrategy(TypedDict):
+    """How a candidate comes to answer."""
+
+    analysis: NotRequired[RolloutAnalysis]
+    arms: NotRequired[list[ArmShare]]
+    auto_promote: NotRequired[bool]
+    model_version_id: NotRequired[str]
+    pause_seconds: NotRequired[float | list[float | None] | None]
+    percent: NotRequired[float]
+    salt: NotRequired[str]
+    steps: NotRequired[list[float]]
+    type: Literal["canary", "shadow", "blue_green", "ab"]
+    unit: NotRequired[str]
+    version: NotRequired[str]
 
 
 class DriftReportDetail(TypedDict):
@@ -597,6 +744,28 @@ class FeatureDriftWithCells(TypedDict):
     unexpected_share: float
 
 
+class FieldChange(TypedDict):
+    """One difference between what is and what was asked for."""
+
+    after: Any
+    before: Any
+    field: str
+
+
+class ImportSample(TypedDict):
+    """Rows as the model takes them, with or without the target: an upload or a dataset version."""
+
+    dataset_version_id: NotRequired[str]
+    upload_id: NotRequired[str]
+
+
+class ImportSource(TypedDict):
+    """A model of one's own: a logged model's address, or an upload."""
+
+    upload_id: NotRequired[str]
+    uri: NotRequired[str]
+
+
 class IngestAccepted(TypedDict):
     """A job was queued. The dataset exists once the job has succeeded; its result says which version it made."""
 
@@ -702,6 +871,15 @@ class LoginLink(TypedDict):
     """A path that signs a browser in, once, within ten minutes."""
 
     url_path: str
+
+
+class MetricRule(TypedDict):
+    """How much worse than the stable arm a metric over outcomes may be, in its own unit."""
+
+    higher_is_better: NotRequired[bool | None]
+    max_worse: NotRequired[float]
+    min_outcomes: NotRequired[int]
+    name: str
 
 
 class Model(TypedDict):
@@ -884,6 +1062,25 @@ class PageProject(TypedDict):
     next_cursor: NotRequired[str | None]
 
 
+class PageRolloutEvent(TypedDict):
+    """The PageRolloutEvent schema."""
+
+    items: list[RolloutEvent]
+    next_cursor: NotRequired[str | None]
+
+
+class PlainBatch(TypedDict):
+    """Score a few rows that stand in the body, or those of a source, as a job."""
+
+    inputs: NotRequired[list[dict[str, Any]]]
+    model: NotRequired[str]
+    model_version_id: NotRequired[str]
+    on_error: NotRequired[Literal["fail", "keep"]]
+    output_format: NotRequired[Literal["parquet", "csv", "jsonl"]]
+    source: NotRequired[BatchSource | None]
+    with_scores: NotRequired[bool]
+
+
 class PredictRequest(TypedDict):
     """The PredictRequest schema."""
 
@@ -900,6 +1097,13 @@ class PredictResponse(TypedDict):
     request_id: NotRequired[str]
 
 
+class PredictionLogPolicy(TypedDict):
+    """What of a prediction is written down; the values of redact columns only as their SHA-256."""
+
+    redact: NotRequired[list[str]]
+    sample_percent: NotRequired[float]
+
+
 class Project(TypedDict):
     """A project."""
 
@@ -909,6 +1113,13 @@ class Project(TypedDict):
     name: str
 
 
+class PromoteRollout(TypedDict):
+    """Why, and in a test of several arms which one."""
+
+    arm: NotRequired[str]
+    comment: NotRequired[str]
+
+
 class PromoteVersion(TypedDict):
     """Move a version to a stage."""
 
@@ -916,10 +1127,104 @@ class PromoteVersion(TypedDict):
     stage: NotRequired[str]
 
 
+class QualityMetric(TypedDict):
+    """A metric with its 95 % interval; the bounds are null where too few outcomes are known."""
+
+    high: float | None
+    higher_is_better: bool
+    low: float | None
+    name: str
+    value: float
+
+
 class RollBack(TypedDict):
     """Go back to the previous production version."""
 
     comment: NotRequired[str]
+
+
+class Rollout(TypedDict):
+    """A rollout; state is progressing, paused, promoted, rolled_back, aborted or failed."""
+
+    arms: list[ArmReport]
+    assessed_at: str | None
+    baseline_semver: str
+    baseline_version_id: str
+    candidate_semver: str
+    candidate_version_id: str
+    conditions: list[RolloutFinding]
+    created_by: str
+    decided_at: str | None
+    decision: str
+    deployment_id: str
+    evidence_id: str | None
+    id: str
+    pause_seconds: list[float | None]
+    reason: str
+    started_at: str
+    state: str
+    step: int
+    step_started_at: str
+    steps: list[float]
+    strategy: str
+    traffic_split: dict[str, float]
+
+
+class RolloutAction(TypedDict):
+    """Why somebody steps in; kept in the history and the audit log."""
+
+    comment: NotRequired[str]
+
+
+class RolloutAnalysis(TypedDict):
+    """What a candidate is held to; what is not given comes from the deployment's SLOs."""
+
+    confidence: NotRequired[float]
+    interval_seconds: NotRequired[float]
+    latency_ms_p95: NotRequired[float | None]
+    latency_ms_p99: NotRequired[float | None]
+    max_error_rate_pct: NotRequired[float | None]
+    max_score_difference: NotRequired[float]
+    metrics: NotRequired[list[MetricRule]]
+    min_agreement_pct: NotRequired[float]
+    min_requests: NotRequired[int]
+
+
+class RolloutEvent(TypedDict):
+    """One thing that happened to a deployment's rollouts."""
+
+    action: str
+    actor_id: str
+    created_at: str
+    id: str
+    reason: str
+    rollout_id: str
+    state: str
+    step: int
+    traffic_split: dict[str, float]
+
+
+class RolloutFinding(TypedDict):
+    """One condition: status is met, breached or open (not enough is known)."""
+
+    arm: str
+    detail: str
+    high: float | None
+    low: float | None
+    n: int
+    name: str
+    needed: int
+    status: str
+    threshold: float
+    value: float | None
+
+
+class RolloutHistory(TypedDict):
+    """A deployment's rollouts, newest first; current is the one that may still move, if any."""
+
+    current: Rollout | None
+    deployment_id: str
+    rollouts: list[Rollout]
 
 
 class RunMonitor(TypedDict):
@@ -938,10 +1243,12 @@ class Search(TypedDict):
 
 
 class Slos(TypedDict):
-    """What the endpoint promises; kept with the deployment."""
+    """What the endpoint promises. A latency class stands for a p95: tabular-fast 120 ms, standard 500, vision 800."""
 
     error_rate_pct: NotRequired[float]
-    latency_ms_p95: NotRequired[float]
+    latency_class: NotRequired[Literal["tabular-fast", "standard", "vision", "llm"]]
+    latency_ms_p95: NotRequired[float | None]
+    latency_ms_p99: NotRequired[float]
 
 
 class StageChange(TypedDict):

@@ -16,7 +16,7 @@ from arkwright.access.routes import router as audit_router
 from arkwright.automl.routes import router as automl_router
 from arkwright.core.context import Context
 from arkwright.data.routes import router as data_router
-from arkwright.deployments.routes import batch_router
+from arkwright.deployments.routes import batch_router, rollout_router
 from arkwright.deployments.routes import router as deployments_router
 from arkwright.governance.routes import router as governance_router
 from arkwright.kit.http import IdempotencyMiddleware, RequestMiddleware, install_problem_handlers
@@ -34,12 +34,14 @@ from arkwright.tenancy.routes import router as tenancy_router
 
 _log = get_logger(__name__)
 _RECONCILE_SECONDS = 5.0
+_ROLLOUT_SECONDS = 1.0
 _ROUTERS = (
     tenancy_router,
     data_router,
     automl_router,
     registry_router,
     deployments_router,
+    rollout_router,
     batch_router,
     monitoring_router,
     governance_router,
@@ -57,11 +59,16 @@ def create_app(platform: Platform) -> FastAPI:
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         platform.start()
         stop = StopSignal()
-        reconciler = Thread(target=_reconcile, args=(platform, stop), name="reconciler", daemon=True)
-        reconciler.start()
+        threads = [
+            Thread(target=_reconcile, args=(platform, stop), name="reconciler", daemon=True),
+            Thread(target=_advance, args=(platform, stop), name="rollouts", daemon=True),
+        ]
+        for thread in threads:
+            thread.start()
         yield
         stop.set()
-        reconciler.join(timeout=10)
+        for thread in threads:
+            thread.join(timeout=10)
         platform.stop()
 
     app = FastAPI(
@@ -116,3 +123,13 @@ def _reconcile(platform: Platform, stop: StopSignal) -> None:
         except Exception:  # noqa: BLE001
             # The edge of this thread: a database that is away must not end the repairs.
             _log.exception("reconciliation failed")
+
+
+def _advance(platform: Platform, stop: StopSignal) -> None:
+    """Move every rollout that is due."""
+    while not stop.wait(_ROLLOUT_SECONDS):
+        try:
+            platform.rollouts.tick()
+        except Exception:  # noqa: BLE001
+            # The edge of this thread: a database that is away must not end the rollouts for good.
+            _log.exception("rollouts could not be advanced")

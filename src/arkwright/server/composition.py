@@ -14,7 +14,14 @@ from arkwright.core import events
 from arkwright.core.errors import ArkwrightError
 from arkwright.data import DatasetService, UploadService
 from arkwright.data.jobs import IngestJob
-from arkwright.deployments import BatchService, DeploymentService, PlanPublisher
+from arkwright.deployments import (
+    BatchService,
+    DeploymentService,
+    ImageService,
+    PlanPublisher,
+    RolloutController,
+    WindowService,
+)
 from arkwright.deployments.jobs import BatchJob
 from arkwright.evaluation import EvaluationService
 from arkwright.governance import GovernanceService
@@ -26,9 +33,10 @@ from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.outbox import OutboxDispatcher, Subscriber
 from arkwright.kit.settings import Settings
-from arkwright.monitoring import MonitoringService, SegmentShipper, ServedModels
+from arkwright.monitoring import FeedbackOutcomes, MonitoringService, SegmentShipper, ServedModels, UsageEvents
 from arkwright.monitoring.jobs import DeploymentWatch, MonitorClock, MonitorJob
-from arkwright.registry import AliasProjection, BundleStore, RegistryService
+from arkwright.registry import AliasProjection, BundleStore, ImportService, RegistryService
+from arkwright.registry.jobs import ImportJob, ImportServices
 from arkwright.tenancy import TenancyService, bootstrap
 from arkwright.tracking.ports import TrackingStore
 
@@ -39,6 +47,7 @@ KINDS: Mapping[str, Lane] = {
     TrainJob.kind: Lane.HEAVY,
     BatchJob.kind: Lane.LIGHT,
     MonitorJob.kind: Lane.LIGHT,
+    ImportJob.kind: Lane.HEAVY,
 }
 _STAGE_EVENTS = frozenset({events.MODEL_PROMOTED, events.MODEL_STAGE_CHANGED})
 _PLAN_EVENTS = _STAGE_EVENTS | {
@@ -72,14 +81,29 @@ class Platform:
         self.uploads = UploadService(self.objects, max_upload_bytes=settings.max_upload_bytes)
         self.datasets = DatasetService(self.jobs, self.uploads, self.objects, allowed_roots=settings.allowed_roots)
         self.registry = RegistryService(BundleStore(self.objects), self.governance, self.tracking)
+        self.imports = ImportService(self.jobs, self.uploads, self.datasets)
         self.evaluation = EvaluationService(self.governance)
         self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy)
         self.deployments = DeploymentService(self.registry, self.governance)
         self.batches = BatchService(self.registry, self.datasets, self.uploads, self.jobs, self.objects)
         self.served = ServedModels(self.deployments, self.registry)
-        self.shipper = SegmentShipper(settings.home / "serving" / "log", self.objects)
+        usage = UsageEvents(self.database)
+        self.shipper = SegmentShipper(settings.home / "serving" / "log", self.objects, usage.record)
+        self.outcomes = FeedbackOutcomes(self.database, self.served, self.shipper, self.objects)
         self.monitoring = MonitoringService(self.served, self.jobs, self.shipper, self.objects)
         self.publisher = PlanPublisher(self.database, self.tenancy, self.registry, self.deployments)
+        self.windows = WindowService(self.database)
+        self.rollouts = RolloutController(
+            self.database,
+            self.registry,
+            self.governance,
+            self.deployments,
+            self.windows,
+            self.publisher,
+            self.outcomes,
+            self.workspace_ids,
+        )
+        self.images = ImageService(self.deployments, self.registry.bundles)
         self.outbox = OutboxDispatcher(self.database, self._subscribers())
 
     @property
@@ -92,12 +116,16 @@ class Platform:
             self.uploads,
             self.datasets,
             self.registry,
+            self.imports,
             self.evaluation,
             self.experiments,
             self.deployments,
             self.batches,
             self.monitoring,
             self.publisher,
+            self.windows,
+            self.rollouts,
+            self.images,
             AuditTrail(),
         )
         return {type(each): each for each in offered}
@@ -148,6 +176,19 @@ class Platform:
             ),
             BatchJob(self.objects, self.registry, self.datasets, self.uploads),
             MonitorJob(self.monitoring, self.served, self.shipper, self.objects),
+            ImportJob(
+                ImportServices(
+                    registry=self.registry,
+                    uploads=self.uploads,
+                    datasets=self.datasets,
+                    evaluation=self.evaluation,
+                    tenancy=self.tenancy,
+                    tracking=self.tracking,
+                    objects=self.objects,
+                    database=self.database,
+                ),
+                allow_pickled=self.settings.allow_pickled_models,
+            ),
         ]
 
     def monitor_clock(self) -> MonitorClock:

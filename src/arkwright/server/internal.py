@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import msgspec
 from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 
-from arkwright.contracts import PlanAcknowledgement
+from arkwright.contracts import PlanAcknowledgement, WindowReport
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, system_context
 from arkwright.core.errors import Invalid, NotFound
-from arkwright.deployments import PlanPublisher
+from arkwright.deployments import PlanPublisher, WindowService
 from arkwright.kit.db import Database
 from arkwright.kit.http import service
 from arkwright.tenancy import TenancyService
@@ -46,8 +47,8 @@ def read_plan(
 ) -> Response:
     """Return the current plan, or 204 if the data plane has it."""
     headers = {EPOCH_HEADER: publisher.epoch}
-    plan = publisher.current()
-    if plan.generation == after:
+    plan = publisher.newer_than(after)
+    if plan is None:
         return Response(status_code=204, headers=headers)
     return Response(msgspec.json.encode(plan), media_type="application/json", headers=headers)
 
@@ -64,6 +65,30 @@ async def acknowledge_plan(request: Request, publisher: PlanPublisher = service(
             hint="The data plane and the control plane must be of the same version.",
         ) from error
     publisher.acknowledge(acknowledgement)
+
+
+@router.post("/windows", status_code=204)
+async def take_windows(
+    request: Request,
+    windows: WindowService = service(WindowService),
+    tenancy: TenancyService = service(TenancyService),
+) -> None:
+    """Add up what a data plane counted in its last seconds; a report that comes twice is added once."""
+    try:
+        report = msgspec.json.decode(await request.body(), type=WindowReport)
+    except msgspec.DecodeError as error:
+        raise Invalid(
+            f"The windows cannot be read: {error}.",
+            code="windows.report",
+            hint="The data plane and the control plane must be of the same version.",
+        ) from error
+    await run_in_threadpool(_take, request.app.state.database, windows, tenancy, report)
+
+
+def _take(database: Database, windows: WindowService, tenancy: TenancyService, report: WindowReport) -> None:
+    with database.read_global() as unit:
+        workspace_ids = [row.id for row in tenancy.workspaces(unit)]
+    windows.take(report, workspace_ids)
 
 
 @router.post("/login-links")
