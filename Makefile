@@ -7,7 +7,7 @@ JOBS ?= auto
 HOME_DIR ?= ./arkwright-data
 
 .DEFAULT_GOAL := help
-.PHONY: help install dev demo up down test integration lint types floors openapi format lock check clean
+.PHONY: help install dev demo up down test integration lint types floors openapi format lock bench-serving bench-batch check clean
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,7 +56,7 @@ floors: $(VENV)/.installed-dev ## Check that imports go down only
 	$(BIN)/lint-imports
 
 openapi: $(VENV)/.installed-dev ## Write openapi.json and the SDK's types from the code
-	$(BIN)/python -m arkwright.server.openapi > openapi.json
+	$(BIN)/python -m arkwright.server.openapi > openapi.json.new && mv openapi.json.new openapi.json
 	$(BIN)/python tools/generate_sdk_types.py
 
 format: $(VENV)/.installed-dev ## Format the code
@@ -68,6 +68,12 @@ lock: ## Resolve the dependencies anew (needs uv)
 		--no-emit-index-url --no-header --no-annotate -o requirements.lock
 	uv pip compile pyproject.toml --extra build --extra dev -c requirements.lock --override tools/dev-overrides.txt --universal \
 		--python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.lock
+
+bench-serving: $(VENV)/.installed-dev ## Compare serving with the usual model servers (needs wrk; about 15 minutes)
+	$(BIN)/python benchmarks/serving/run.py --output docs/serving-performance.md $(BENCH_ARGS)
+
+bench-batch: $(VENV)/.installed-dev ## Compare batch scoring with pandas and scikit-learn
+	$(BIN)/python benchmarks/batch_scoring.py $(BENCH_ARGS)
 
 check: lint types floors test integration ## Everything CI runs
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings as hypothesis_settings
 
 import arkwright
 from arkwright.bundles import LinearEvaluator, Predictor, fit_baseline, fit_encoder, measure_parity, write_bundle
@@ -19,6 +20,10 @@ from arkwright.core.clock import FixedClock
 from arkwright.core.context import DEFAULT_WORKSPACE_ID, Actor, Context
 from arkwright.kit.db import Database
 from arkwright.kit.objects import ObjectStore, WorkspaceObjects
+
+# A slow machine is no failure.
+hypothesis_settings.register_profile("patient", deadline=None)
+hypothesis_settings.load_profile("patient")
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 

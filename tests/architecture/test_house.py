@@ -31,7 +31,14 @@ WORKING_FILES = {
     "automl/pool.py": "training processes",
     "automl/worker.py": "a training process",
     "registry/bundle_store.py": "files in the object store",
+    "registry/compiler.py": "a compiling process",
+    "registry/compiling.py": "a compiling process",
+    "registry/model_folder.py": "a model's files",
     "registry/promotion.py": "an outbox subscriber",
+    "registry/unpacking.py": "an uploaded archive",
+    "deployments/batch_pool.py": "scoring processes",
+    "deployments/batch_routes.py": "batches over HTTP",
+    "deployments/batch_worker.py": "a scoring process",
     "deployments/publishing.py": "an outbox subscriber",
 }
 MAX_LINES_OF_CODE = 600

@@ -3,12 +3,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import joblib
 import numpy as np
 import pandas as pd
 import pytest
+import skops.io
+from sklearn.linear_model import LinearRegression
 
 from arkwright.adapters.tracking.pyfunc import BundleModel, _load_pyfunc, columns_of
-from arkwright.bundles import LinearEvaluator, PredictionInvalid, Predictor, fit_encoder
+from arkwright.bundles import (
+    GeneralInput,
+    GeneralModel,
+    LinearEvaluator,
+    PredictionInvalid,
+    Predictor,
+    fit_baseline,
+    fit_encoder,
+    write_general_bundle,
+)
 from arkwright.contracts.signature import Column, ColumnKind, Signature
 from arkwright.core.errors import Invalid
 
@@ -107,3 +119,34 @@ def test_predictions_keep_the_frames_index_and_an_empty_frame_has_none() -> None
 def test_a_bundle_without_a_digest_is_not_loaded(tmp_path: Path) -> None:
     with pytest.raises(Invalid, match="digest"):
         _load_pyfunc(str(tmp_path))
+
+
+@pytest.mark.parametrize("loader", ["skops", "pickle"])
+def test_a_general_bundle_answers_with_the_model_itself(
+    tmp_path: Path, loader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frame = pd.DataFrame({"c": [1.0, 2.0, 4.0]})
+    fitted = LinearRegression().fit(frame, [1.0, 2.0, 5.0])
+    (tmp_path / "model").mkdir()
+    dump = skops.io.dump if loader == "skops" else joblib.dump
+    dump(fitted, tmp_path / "model" / "own")
+    digest = write_general_bundle(
+        tmp_path / "bundle",
+        signature=signature("numeric"),
+        general=GeneralModel(
+            loader=loader, path="own", inputs=(GeneralInput(name="c", dtype="float64"),), method="predict"
+        ),
+        model_folder=tmp_path / "model",
+        reason="It is a test.",
+        baseline=fit_baseline(signature("numeric"), {"c": np.array([1.0])}, np.array([[1.0]])),
+        example_rows=[{"c": 1.0}],
+        learner="LinearRegression",
+    )
+    answered = _load_pyfunc(str(tmp_path / "bundle"), {"digest": digest}).predict(frame)
+    np.testing.assert_allclose(answered["value"], fitted.predict(frame))
+    monkeypatch.setenv("MLFLOW_ALLOW_PICKLE_DESERIALIZATION", "false")
+    if loader == "pickle":
+        with pytest.raises(Invalid, match="runs code"):
+            _load_pyfunc(str(tmp_path / "bundle"), {"digest": digest})
+    else:
+        assert _load_pyfunc(str(tmp_path / "bundle"), {"digest": digest}) is not None

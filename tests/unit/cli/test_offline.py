@@ -15,7 +15,7 @@ from arkwright import __version__
 GROUPS = {
     "dataset": ("ls", "show", "profile", "ingest"),
     "experiment": ("ls", "show", "trials", "cancel"),
-    "model": ("ls", "show", "versions", "history"),
+    "model": ("ls", "show", "import", "versions", "history"),
     "deployment": ("ls", "show", "rm", "metrics"),
     "monitor": ("run", "ls", "reports", "show"),
     "alert": ("ls", "ack", "resolve"),
@@ -24,8 +24,8 @@ GROUPS = {
     "apikey": ("ls", "create", "revoke"),
 }
 COMMANDS = (
-    "up", "down", "status", "doctor", "reset", "login-link", "train", "promote", "rollback", "deploy", "predict",
-    "batch", "lineage",
+    "up", "down", "status", "doctor", "reset", "login-link", "serve", "train", "promote", "rollback", "deploy",
+    "predict", "batch", "lineage",
 )  # fmt: skip
 NOWHERE = {"ARKWRIGHT_URL": "http://127.0.0.1:1", "ARKWRIGHT_API_KEY": "key"}
 
@@ -73,7 +73,7 @@ def test_every_command_explains_itself_and_speaks_json(arkwright: Arkwright, com
         ("train", "a.csv"),
         ("promote", "churn"),
         ("job", "ls", "--limit", "0"),
-        ("batch", "m", "f.csv"),
+        ("batch", "m"),
         ("up", "--port", "99999"),
     ],
 )

@@ -202,6 +202,25 @@ def test_a_file_is_scored_without_a_deployment_and_nothing_is_overwritten(
     assert nowhere.code == 4
 
 
+@pytest.mark.usefixtures("trained")
+def test_rows_with_bad_cells_end_a_batch_or_come_out_unscored(
+    arkwright: Arkwright, tmp_path: Path, small_csv: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = small_csv.read_text().splitlines()
+    tenure = lines[0].split(",").index("tenure")
+    cells = lines[7].split(",")
+    lines[7] = ",".join([*cells[:tenure], "a while", *cells[tenure + 1 :]])
+    (tmp_path / "odd.csv").write_text("\n".join(lines))
+    monkeypatch.chdir(tmp_path)
+    refused = arkwright("batch", "churn", "odd.csv")
+    assert refused.code == 2
+    assert "Row 7: the column 'tenure' holds 'a while'" in refused.err
+    kept = arkwright("batch", "churn", "odd.csv", "--on-error", "keep", "--scores", "--json")
+    assert kept.code == 0
+    assert (kept.document["n_rows"], kept.document["n_failed"]) == (1_200, 1)
+    assert (tmp_path / "odd.scored.parquet").read_bytes()[:4] == b"PAR1"
+
+
 @pytest.mark.usefixtures("deployed")
 def test_deployments_are_listed_and_named_when_missing(arkwright: Arkwright) -> None:
     assert "live" in arkwright("deployment", "ls").out
@@ -262,6 +281,33 @@ def test_changed_customers_raise_an_alert_that_somebody_takes_on(arkwright: Arkw
     assert "resolved" in arkwright("alert", "resolve", alert["id"]).out
     assert arkwright("alert", "ls", "--status", "open", "--json").document == []
     assert "200 rows" in arkwright("deployment", "metrics", "drifting").out
+
+
+@pytest.mark.usefixtures("trained")
+def test_what_became_of_predictions_can_be_told_with_a_file(arkwright: Arkwright, online: Served) -> None:
+    with Client(online.url, online.key) as client:
+        created = client.deployments.create(model="churn", name="told")
+        client.deployments.wait_until_ready(created["id"])
+        columns = [column["name"] for column in client.models.version("churn", 1)["signature"]["columns"]]
+        rows = client.datasets.preview("small")["rows"]
+        answer = client.predict("told", [{name: row[name] for name in columns} for row in rows])
+    lines = [f"{answer['request_id']},{index},{row['Churn']}" for index, row in enumerate(rows)]
+    Path("told.csv").write_text("\n".join(["request_id,row,actual", *lines, "req_unknown,0,Yes", ""]))
+    taken = arkwright("deployment", "feedback", "told", "told.csv", "--json")
+    assert taken.document == {"accepted": len(rows) + 1}
+    shown = arkwright("deployment", "metrics", "told", "--json").document
+    assert (shown["n_outcomes"], shown["n_unmatched"]) == (len(rows) + 1, 1)
+    right = sum(made["label"] == row["Churn"] for made, row in zip(answer["predictions"], rows, strict=True))
+    (arm,) = shown["quality"]
+    accuracy = next(metric for metric in arm["metrics"] if metric["name"] == "accuracy")
+    assert accuracy["value"] == pytest.approx(right / len(rows))
+    out = arkwright("deployment", "metrics", "told").out
+    assert "How good they were" in out
+    assert "brier" in out
+    Path("wrong.csv").write_text(f"request_id,actual\n{answer['request_id']},perhaps\n")
+    refused = arkwright("deployment", "feedback", "told", "wrong.csv")
+    assert refused.code == 2
+    assert "outcomes[0].actual" in refused.err
 
 
 @pytest.mark.usefixtures("trained")

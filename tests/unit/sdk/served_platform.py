@@ -20,7 +20,7 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from arkwright.contracts import PlanAcknowledgement
+from arkwright.contracts import PlanAcknowledgement, WindowReport
 from arkwright.kit.jobs import InlineQueue, Lane
 from arkwright.kit.settings import load_settings
 from arkwright.server.app import create_app
@@ -58,6 +58,7 @@ class _Plans:
     """The control plane, for a data plane in the same process."""
 
     def __init__(self, platform: Platform) -> None:
+        self._platform = platform
         self._publisher = platform.publisher
 
     async def fetch(self, after: int) -> FetchedPlan | None:
@@ -66,6 +67,9 @@ class _Plans:
 
     async def acknowledge(self, acknowledgement: PlanAcknowledgement) -> None:
         await anyio.to_thread.run_sync(self._publisher.acknowledge, acknowledgement)
+
+    async def report(self, report: WindowReport) -> None:
+        await anyio.to_thread.run_sync(self._platform.windows.take, report, self._platform.workspace_ids())
 
     async def close(self) -> None:
         """Hold nothing."""

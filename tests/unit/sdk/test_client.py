@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -179,6 +180,22 @@ def test_a_file_can_be_scored_without_a_deployment(
     assert (tmp_path / "out.csv").read_text().count("\n") == 7044
     client.batches.output(job["id"], tmp_path / "out.parquet")
     assert (tmp_path / "out.parquet").read_bytes()[:4] == b"PAR1"
+
+
+def test_a_few_rows_travel_in_the_request_and_are_scored_as_a_job(
+    client: Client, deployment: dict[str, Any], telco_path: Path, tmp_path: Path
+) -> None:
+    import csv
+
+    assert deployment["status"] == "ready"
+    with telco_path.open() as stream:
+        found = [row for row, _ in zip(csv.DictReader(stream), range(3), strict=False)]
+    rows = [{**row, "tenure": int(row["tenure"])} for row in found]
+    job = client.jobs.wait(client.batches.create_from_rows(rows, model="churn", with_scores=True)["job_id"])
+    client.batches.output(job["id"], tmp_path / "out.jsonl")
+    lines = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [line["customerID"] for line in lines] == [row["customerID"] for row in rows]
+    assert all(line["predicted_score"] == line["predicted_score_Yes"] for line in lines)
 
 
 def test_a_batch_without_a_table_is_refused_before_it_is_sent(client: Client) -> None:

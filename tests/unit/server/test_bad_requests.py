@@ -140,6 +140,7 @@ def good_body(path: str, known: dict[str, str]) -> dict[str, Any]:
         "/v1/datasets/ingest": {"source": source},
         "/v1/experiments": {"dataset_id": known["dataset_id"], "target": "churn"},
         "/v1/batches": {"model": "churn", "source": source},
+        "/batch": {"model": "churn", "inputs": [{"tenure": 1.0}]},
         "/v1/deployments": {"name": "other", "model": "churn"},
         "/v1/models/{model}/versions": {"bundle_digest": known["digest"]},
         "/v1/api-keys": {"name": "a key"},
