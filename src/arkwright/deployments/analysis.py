@@ -1,8 +1,12 @@
 r"""Is a candidate as good as what it would replace? Decided from counts, and safe to ask every second.
 
 A rollout is judged again and again while requests come in. An ordinary test at 5 % that is repeated for an hour finds
-a harmless candidate guilty sooner or later. What is used here holds at every look together: the chance that a candidate
-which keeps its promises is *ever* rolled back is at most ``1 - confidence``, however often one looks.
+a harmless candidate guilty sooner or later. What is used here holds at every look together: the chance that an arm
+which keeps its promises is taken back for them *during a step* is at most ``1 - confidence``, however often one looks.
+
+That bound is one step's and one arm's, not the rollout's: each step is judged on requests of its own, so over a rollout
+the chances add up, to at most ``(1 - confidence) * steps * arms``. Outside of it are the mean difference of a shadow's
+scores, which is compared with its limit as it is, and a blown fuse, which a data plane decides by itself.
 
 - Shares (errors, requests slower than a limit, disagreement of a shadow): :func:`evidence_against_share`.
 - Differences of means (accuracy, absolute error, a business metric): :func:`difference_interval`.
@@ -149,7 +153,7 @@ class Criteria:
     max_score_difference
         Shadow arms: mean absolute difference of score; 0 for no limit.
     confidence
-        One minus the chance of ever rolling back a candidate that keeps all of these.
+        One minus the chance, per step and arm, of taking back one that keeps all of these.
     """
 
     min_requests: int = 50
@@ -351,7 +355,7 @@ def analyse(
         if limit > 0
     ]
     if candidate.blown:
-        findings.append(_fuse(arm, candidate))
+        findings.append(_fuse(criteria, arm, candidate))
     findings += [
         _metric(criteria, arm, limit, outcomes or ArmOutcomes(), baseline_outcomes or ArmOutcomes())
         for limit in criteria.metrics
@@ -429,8 +433,19 @@ def _latency(criteria: Criteria, arm: str, counts: ArmCounts, percent: int, limi
     )
 
 
-def _fuse(arm: str, counts: ArmCounts) -> Finding:
-    detail = f"A data plane has taken {arm}'s traffic by itself: its fuse has blown."
+def _fuse(criteria: Criteria, arm: str, counts: ArmCounts) -> Finding:
+    # Its limits are never tighter than these criteria (strategy.looser), so it is a breach of them too. What it saw may
+    # be from before the control plane came back: no requests of this step are asked for.
+    limits = [f"{criteria.error_rate_pct:g} % errors"]
+    limits += [
+        f"a p{percent} of {limit:g} ms"
+        for percent, limit in ((95, criteria.latency_ms_p95), (99, criteria.latency_ms_p99))
+        if limit > 0
+    ]
+    detail = (
+        f"A data plane has taken {arm}'s traffic by itself: its fuse has blown, which allows at least "
+        f"{' and '.join(limits)}."
+    )
     return Finding("fuse", arm, "breached", 1.0, 0.0, counts.requests, 0, detail)
 
 

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
-OutputFormat = Literal["parquet", "csv", "jsonl"]
+# In the order of data.Format: Python takes unions of two equal literals for one, and whichever came first would show.
+OutputFormat = Literal["csv", "parquet", "jsonl"]
 OUTPUT_FORMATS: tuple[OutputFormat, ...] = get_args(OutputFormat)
 
 _PIECE_BYTES = 1 << 20

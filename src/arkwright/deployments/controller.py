@@ -1,8 +1,9 @@
 """What moves rollouts: looks at the windows, decides, applies, and leaves the evidence.
 
-Any number of control planes may run it on one database. Each looks without a lock, and before it applies a move it
-locks the rollout's row and checks that it is still where it was seen: the second one finds that it is not, and does
-nothing.
+Any number of control planes may run it on one database, and people step in meanwhile. Each looks without a lock, and
+before it applies a move it locks the rollout's row and checks that it is still where it was seen: the second one finds
+that it is not, and does nothing. A promotion moves the stage, the deployment and the rollout in that one commit, so
+there is never a version in production that a rollout did not end with, or the other way round.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from arkwright.registry import RegistryService, Stage
 
 LOAD_GRACE_SECONDS = 30.0  # a data plane tries a bundle again before its failure ends a rollout
 _PRUNE_EVERY = timedelta(minutes=10)
+_MOVED = ("rollout.moved", "promotion.overtaken")  # somebody was quicker: nothing is wrong with the candidate
 _log = get_logger(__name__)
 
 
@@ -135,7 +137,7 @@ class RolloutController:
         if move.action == "promote":
             refusal = self._promote(units, look, look.candidate, verdict, move.reason)
             if refusal is not None:
-                return Move("pause", look.standing.step, refusal.detail)
+                return Move("wait" if refusal.code in _MOVED else "pause", look.standing.step, refusal.detail)
         else:
             self._apply(units, look, verdict, move)
         return move
@@ -150,7 +152,7 @@ class RolloutController:
         PolicyRefused
             If the gate refuses; the rollout goes on as before.
         Conflict
-            If no rollout is active.
+            If no rollout is active, or it or the version in production has moved meanwhile.
         Invalid
             If it is a test of several arms and none of them is named.
         """
@@ -323,27 +325,41 @@ class RolloutController:
     def _promote(
         self, units: Units, look: Look, chosen: Release, verdict: Verdict, reason: str, *, asked: bool = False
     ) -> ArkwrightError | None:
-        """Promote, or say why not; a promotion that came by itself and was refused leaves the rollout paused."""
+        """Promote, or say why not; a promotion that came by itself and was refused leaves the rollout paused.
+
+        The gate takes seconds and is asked first, without a lock. Then one commit checks that nobody has moved anything
+        since the look, and moves all of it.
+        """
         try:
-            if look.pinned:
+            if look.pinned or chosen.stage != Stage.PRODUCTION:
                 self._registry.check_promotion(units, chosen.version_id)
-            elif chosen.stage != Stage.PRODUCTION:
-                comment = f"Rollout {look.rollout_id} of {look.name}: {reason}"[:1000]
-                self._registry.promote(units, look.model_id, chosen.version_id, Stage.PRODUCTION, comment=comment)
-        except (PolicyRefused, Conflict) as refusal:
-            if not asked:
-                self._refused(units, look, verdict, refusal)
-            return refusal
-        with units.write() as unit:
-            held = self._hold(unit, look)
-            if held is not None:
-                deployment, rollout = held
+            with units.write() as unit:
+                deployment, rollout = self._claim(unit, look)
                 _keep(unit, rollout, verdict)
                 if look.pinned:
-                    deployment.model_version_id = chosen.version_id
+                    self._move_pin(unit, deployment, look, chosen)
+                else:
+                    self._registry.promote_within(
+                        unit,
+                        look.model_id,
+                        chosen.version_id,
+                        seen_in=Stage(chosen.stage),
+                        replacing=look.baseline.version_id if look.baseline is not None else None,
+                        comment=f"Rollout {look.rollout_id} of {look.name}: {reason}"[:1000],
+                    )
                 self._end(unit, deployment, rollout, look, chosen, verdict, State.PROMOTED, reason)
+        except (PolicyRefused, Conflict) as refusal:
+            if not asked and refusal.code not in _MOVED:
+                self._refused(units, look, verdict, refusal)
+            return refusal
         self._publisher.publish()
         return None
+
+    def _move_pin(self, unit: UnitOfWork, deployment: DeploymentRow, look: Look, chosen: Release) -> None:
+        seen = look.baseline.version_id if look.baseline is not None else None
+        if deployment.model_version_id != seen or self._deployments.release(unit, chosen.version_id) != chosen:
+            raise _moved()
+        deployment.model_version_id = chosen.version_id
 
     def _refused(self, units: Units, look: Look, verdict: Verdict, refusal: PolicyRefused | Conflict) -> None:
         unmet = refusal.unmet if isinstance(refusal, PolicyRefused) else [refusal.detail]
@@ -358,16 +374,19 @@ class RolloutController:
                 rollouts.pause(unit, deployment, rollout, f"The promotion was refused: {' '.join(unmet)}")
 
     def _hold(self, unit: UnitOfWork, look: Look) -> tuple[DeploymentRow, RolloutRow] | None:
-        """Lock a rollout, if it is still where it was seen."""
+        """Lock a rollout, if it is still where it was seen.
+
+        Whoever changes one locks the deployment first, then the rollout, then the model, and so waits in no circle.
+        """
+        deployment = repository.deployment(unit.session, look.deployment_id, lock=True)
         rollout = repository.rollout(unit.session, look.rollout_id, lock=True)
-        deployment = repository.deployment(unit.session, look.deployment_id)
         seen = (look.standing.state.value, look.standing.step, look.step_started_at)
         if rollout is None or deployment is None:
             return None
         return (deployment, rollout) if (rollout.state, rollout.step, rollout.step_started_at) == seen else None
 
     def _claim(self, unit: UnitOfWork, look: Look) -> tuple[DeploymentRow, RolloutRow]:
-        """Lock a rollout for somebody who asked.
+        """Lock a rollout for somebody who asked, or for what must not be done by halves.
 
         Raises
         ------
@@ -376,9 +395,7 @@ class RolloutController:
         """
         held = self._hold(unit, look)
         if held is None:
-            raise Conflict(
-                "The rollout has just moved.", code="rollout.moved", hint="Look at where it is now, and ask again."
-            )
+            raise _moved()
         return held
 
     def _end(
@@ -500,6 +517,10 @@ def _found(unit: UnitOfWork, id_or_name: str) -> DeploymentRow:
     if row is None or row.status != "active":
         raise deployment_not_found(id_or_name)
     return row
+
+
+def _moved() -> Conflict:
+    return Conflict("The rollout has just moved.", code="rollout.moved", hint="Look at where it is now, and ask again.")
 
 
 def _asked(what: str, units: Units, comment: str) -> str:

@@ -66,11 +66,10 @@ def rollout(session: Session, rollout_id: str, *, lock: bool = False) -> Rollout
     return session.scalar(query.with_for_update() if lock else query)
 
 
-def active_rollout(session: Session, deployment_id: str) -> RolloutRow | None:
-    """Return the rollout of a deployment that may still move."""
-    return session.scalar(
-        select(RolloutRow).where(RolloutRow.deployment_id == deployment_id, RolloutRow.state.in_(_ACTIVE))
-    )
+def active_rollout(session: Session, deployment_id: str, *, lock: bool = False) -> RolloutRow | None:
+    """Return the rollout of a deployment that may still move; ``lock`` keeps it from moving until the commit."""
+    query = select(RolloutRow).where(RolloutRow.deployment_id == deployment_id, RolloutRow.state.in_(_ACTIVE))
+    return session.scalar(query.with_for_update() if lock else query)
 
 
 def active_rollouts(session: Session) -> list[RolloutRow]:

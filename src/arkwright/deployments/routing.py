@@ -11,7 +11,8 @@ from typing import Any, Literal
 import msgspec
 
 from arkwright.contracts import Arm, Endpoint, Fallback, Fuse, Limits, LogPolicy
-from arkwright.deployments.strategy import objectives_of
+from arkwright.deployments.analysis import Criteria
+from arkwright.deployments.strategy import looser, objectives_of
 from arkwright.governance import Condition
 
 DEPLOYABLE = ("canary", "production")
@@ -57,12 +58,12 @@ class Beside:
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """How units are assigned while there is more than one arm."""
+    """How units are assigned while there is more than one arm, and what the rollout holds its arms to."""
 
     strategy: Literal["pinned", "canary", "shadow", "blue_green", "ab"] = "pinned"
     unit: str = "request"
     salt: str = ""
-    min_requests: int = 50
+    criteria: Criteria | None = None
 
 
 PINNED = Draw()
@@ -91,6 +92,11 @@ def compile_endpoint(
         The version that answers what the arms beside it do not.
     fallbacks
         Versions a rollback may need, latest first; their bundles are kept at hand.
+
+    Notes
+    -----
+    The objectives are what the fuses of the data planes go by, and nothing else: see
+    :func:`~arkwright.deployments.strategy.looser`.
     """
     live = sum(arm.percent for arm in beside if arm.mode == "live")
     arms = [
@@ -99,8 +105,10 @@ def compile_endpoint(
     ]
     settings = wanted.settings
     fallback = settings.get("fallback") or {}
-    earlier = [stable, *fallbacks] if live else list(fallbacks)
-    behind = _arm("fallback", earlier[0], 0.0) if fallback.get("previous") and earlier else None
+    behind = _behind(stable, beside, fallbacks) if fallback.get("previous") else None
+    objectives = objectives_of(wanted.slos)
+    if beside and draw.criteria is not None:
+        objectives = looser(objectives, draw.criteria)
     used = {arm.bundle_digest for arm in arms}
     return Endpoint(
         deployment_id=wanted.deployment_id,
@@ -113,10 +121,10 @@ def compile_endpoint(
         unit=draw.unit,
         salt=draw.salt,
         limits=msgspec.convert(settings.get("limits") or {}, Limits),
-        objectives=objectives_of(wanted.slos),
-        fuse=Fuse(min_requests=draw.min_requests),
+        objectives=objectives,
+        fuse=Fuse(min_requests=draw.criteria.min_requests) if draw.criteria is not None else Fuse(),
         log=msgspec.convert(settings.get("log") or {}, LogPolicy),
-        fallback=Fallback(arm=behind, constant=fallback.get("constant")),
+        fallback=Fallback(arm=_arm("fallback", behind, 0.0) if behind else None, constant=fallback.get("constant")),
         cache_seconds=float(settings.get("cache_seconds") or 0.0),
         fallback_digests=tuple(
             dict.fromkeys(release.bundle_digest for release in fallbacks if release.bundle_digest not in used)
@@ -243,6 +251,19 @@ def missing_digest(endpoint_id: str, digests: Iterable[str], planes: Iterable[Pl
         if state.get("state") == "failed" and not wanted <= set(state.get("digests", ()))
     ]
     return loaded, problems[0] if problems else ""
+
+
+def _behind(stable: Release, beside: Sequence[Beside], fallbacks: Iterable[Release]) -> Release | None:
+    """Return who answers where an arm cannot.
+
+    The latest earlier version that is no arm itself: the one that fails cannot answer for itself, nor one on trial for
+    the others. Where there is none, stable answers for the live arms beside it.
+    """
+    on_trial = {stable.version_id, *(arm.release.version_id for arm in beside)}
+    earlier = next((release for release in fallbacks if release.version_id not in on_trial), None)
+    if earlier is not None:
+        return earlier
+    return stable if any(arm.mode == "live" for arm in beside) else None
 
 
 def _arm(name: str, release: Release, percent: float, mode: Literal["live", "shadow"] = "live") -> Arm:

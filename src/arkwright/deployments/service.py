@@ -30,11 +30,11 @@ from arkwright.deployments.routing import (
     endpoint_state,
     present,
 )
-from arkwright.deployments.strategy import PlannedArm, arms_of
+from arkwright.deployments.strategy import PlannedArm, arms_of, criteria_from
 from arkwright.deployments.tables import DeploymentRow, RolloutRow
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
-from arkwright.registry import RegistryService
+from arkwright.registry import RegistryService, production_line
 from arkwright.tenancy import require_project
 
 _N_FALLBACKS = 2
@@ -250,11 +250,11 @@ class DeploymentService:
     def stop(self, unit: UnitOfWork, id_or_name: str) -> DeploymentRow:
         """Stop answering; the deployment's record, log and reports stay. Its name becomes free."""
         authorise(unit, "deployment.stop", "deployment", id_or_name)
-        row = repository.deployment(unit.session, id_or_name)
+        row = repository.deployment(unit.session, id_or_name, lock=True)
         if row is None:
             raise deployment_not_found(id_or_name)
         if row.status == "active":
-            active = repository.active_rollout(unit.session, row.id)
+            active = repository.active_rollout(unit.session, row.id, lock=True)
             if active is not None:
                 rollouts.finish(unit, row, active, State.ABORTED, "The deployment was stopped.")
             row.status = "stopped"
@@ -337,13 +337,12 @@ class DeploymentService:
         ]
 
     def _fallbacks(self, unit: UnitOfWork, row: DeploymentRow, stable: Release) -> Sequence[Release]:
-        """Return the versions that answered before, latest first."""
+        """Return the versions that answered before, latest first; not those that were rolled back."""
         if row.model_version_id:
             ended = repository.rollouts(unit.session, row.id, limit=10)
             earlier = [rollout.baseline_version_id for rollout in ended if rollout.state == State.PROMOTED]
         else:
-            steps = self._registry.history(unit, row.model_id)
-            earlier = [step.model_version_id for step in reversed(steps) if step.to_stage == "production"]
+            earlier = production_line(self._registry.history(unit, row.model_id))[::-1]
         unique = [version_id for version_id in dict.fromkeys(earlier) if version_id != stable.version_id]
         return [self.release(unit, version_id) for version_id in unique[:_N_FALLBACKS]]
 
@@ -354,7 +353,7 @@ class DeploymentService:
                 self._governance.link(unit, ("model_version", release.version_id), ("deployment", row.id))
 
     def _supersede(self, unit: UnitOfWork, row: DeploymentRow) -> None:
-        active = repository.active_rollout(unit.session, row.id)
+        active = repository.active_rollout(unit.session, row.id, lock=True)
         if active is not None:
             rollouts.finish(unit, row, active, State.ABORTED, "Something else was asked for.")
             unit.session.flush()
@@ -541,7 +540,7 @@ def _draw(row: DeploymentRow, rollout: RolloutRow | None) -> Draw:
         strategy=strategy.get("type", rollout.strategy),
         unit=str(strategy.get("unit") or "request"),
         salt=str(strategy.get("salt") or rollout.id),
-        min_requests=int(rollout.criteria.get("min_requests", 50)),
+        criteria=criteria_from(rollout.criteria),
     )
 
 

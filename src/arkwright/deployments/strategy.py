@@ -87,6 +87,26 @@ def objectives_of(slos: Mapping[str, Any]) -> Objectives:
     )
 
 
+def looser(objectives: Objectives, criteria: Criteria) -> Objectives:
+    """Return the looser of a deployment's objectives and what its rollout is held to, limit by limit.
+
+    A data plane's fuse goes by it: it must not take away a candidate that keeps what its rollout asks for, nor one that
+    keeps what the deployment promises.
+
+    Examples
+    --------
+    >>> mixed = looser(Objectives(latency_ms_p95=100.0), Criteria(latency_ms_p95=200.0, error_rate_pct=0.5))
+    >>> mixed.latency_ms_p95, mixed.latency_ms_p99, mixed.error_rate_pct
+    (200.0, 0.0, 1.0)
+    """
+    return Objectives(
+        latency_class=objectives.latency_class,
+        latency_ms_p95=_later(objectives.latency_ms_p95, criteria.latency_ms_p95),
+        latency_ms_p99=_later(objectives.latency_ms_p99, criteria.latency_ms_p99),
+        error_rate_pct=max(objectives.error_rate_pct, criteria.error_rate_pct),
+    )
+
+
 def arms_of(strategy: Mapping[str, Any]) -> list[PlannedArm]:
     """Return the arms beside the stable one.
 
@@ -141,6 +161,11 @@ def criteria_from(kept: Mapping[str, Any]) -> Criteria:
 def arms_from(kept: Sequence[Mapping[str, Any]]) -> list[PlannedArm]:
     """Read arms back."""
     return [msgspec.convert(dict(arm), PlannedArm, strict=False) for arm in kept]
+
+
+def _later(one: float, other: float) -> float:
+    """Return the later of two limits on latency; 0 limits nothing."""
+    return max(one, other) if one > 0 and other > 0 else 0.0
 
 
 def _limit(rule: Mapping[str, Any]) -> MetricLimit:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from arkwright.registry.names import check_model_name
     from arkwright.registry.promotion import AliasProjection
     from arkwright.registry.semver import SemanticVersion, next_version
-    from arkwright.registry.service import RegistryService
+    from arkwright.registry.service import RegistryService, production_line
     from arkwright.registry.stages import Stage, check_transition, parse_stage
 
 _HOMES = {
@@ -30,6 +30,7 @@ _HOMES = {
     "check_transition": "stages",
     "next_version": "semver",
     "parse_stage": "stages",
+    "production_line": "service",
 }
 
 __all__ = [
@@ -44,6 +45,7 @@ __all__ = [
     "check_transition",
     "next_version",
     "parse_stage",
+    "production_line",
 ]
 
 

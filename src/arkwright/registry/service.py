@@ -252,6 +252,47 @@ class RegistryService:
             raise version_not_found("", version_id)
         self._pass_gate(units, version, "promotion", f"Serving version {version.semver} to everybody")
 
+    def promote_within(
+        self,
+        unit: UnitOfWork,
+        model_id: str,
+        version_id: str,
+        *,
+        seen_in: Stage,
+        replacing: str | None,
+        comment: str = "",
+    ) -> None:
+        """Move a version that :meth:`check_promotion` let pass to production, in the unit's own commit.
+
+        A version that is in production already stays there.
+
+        Parameters
+        ----------
+        seen_in
+            The stage it was in when that was decided.
+        replacing
+            The version that was in production then.
+
+        Raises
+        ------
+        Conflict
+            If either has changed since.
+        """
+        authorise(unit, "model_version.promote", "model_version", version_id)
+        model = repository.model(unit.session, model_id, lock=True)
+        version = repository.version_by_id(unit.session, version_id)
+        if model is None or version is None:
+            raise version_not_found("", version_id)
+        if model.production_version_id == version.id:
+            return
+        if version.stage != seen_in or model.production_version_id != replacing:
+            raise Conflict(
+                f"The versions of {model.name!r} have moved in the meantime.",
+                code="promotion.overtaken",
+                hint="Look at what is in production now, and promote again if it is still wanted.",
+            )
+        self._move(unit, model.id, version.id, Stage.PRODUCTION, "promotion", comment)
+
     def withdraw(self, unit: UnitOfWork, version_id: str, *, comment: str) -> bool:
         """Take a canary back to ``staged``, in the unit's own commit, and tell whether it was one.
 

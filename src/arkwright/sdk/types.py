@@ -326,7 +326,7 @@ class CreateBatch(TypedDict):
     model: NotRequired[str]
     model_version_id: NotRequired[str]
     on_error: NotRequired[Literal["fail", "keep"]]
-    output_format: NotRequired[Literal["parquet", "csv", "jsonl"]]
+    output_format: NotRequired[Literal["csv", "parquet", "jsonl"]]
     source: BatchSource
     with_scores: NotRequired[bool]
 
@@ -1076,7 +1076,7 @@ class PlainBatch(TypedDict):
     model: NotRequired[str]
     model_version_id: NotRequired[str]
     on_error: NotRequired[Literal["fail", "keep"]]
-    output_format: NotRequired[Literal["parquet", "csv", "jsonl"]]
+    output_format: NotRequired[Literal["csv", "parquet", "jsonl"]]
     source: NotRequired[BatchSource | None]
     with_scores: NotRequired[bool]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,6 +18,7 @@ from arkwright.deployments.controller import judge
 from arkwright.deployments.ports import ArmOutcomes, MetricSums
 from arkwright.deployments.rollout import Move
 from arkwright.deployments.service import DeploymentRequest
+from arkwright.deployments.tables import DeploymentRow
 from arkwright.registry import Stage
 from tests.unit.deployments.stand import Stand, stand_on
 from tests.unit.shelf import Shelf
@@ -307,6 +309,148 @@ def test_the_arms_of_a_test_keep_their_split_until_somebody_decides(stand: Stand
         stand.controller.promote(stand.shelf.units, row.id, arm="c")
     stand.controller.promote(stand.shelf.units, row.id, arm="b")
     assert stand.shelf.stage_of(stand.candidate) == "production"
+
+
+def _about_to_be_promoted(stand: Stand, **changes: Any) -> DeploymentRow:
+    """Return a deployment whose canary the next look would promote, with feedback that takes a while to read."""
+    measured = {"interval_seconds": 1, "metrics": [{"name": "accuracy", "max_worse": 0.02}]}
+    strategy = {
+        "type": "canary",
+        "model_version_id": stand.candidate.id,
+        "steps": [100],
+        "pause_seconds": 0,
+        "analysis": measured,
+    }
+    row = stand.deploy(strategy, **changes)
+    stand.clock.advance(6)
+    stand.traffic(row, "canary", 400)
+    good = ArmOutcomes(2000, {"accuracy": MetricSums(2000, 1600, 1600)})
+    stand.outcomes.known = {"stable": good, "canary": good}
+    return row
+
+
+_ACTIONS = [("abort", "aborted", "canary"), ("roll_back", "rolled_back", "staged"), ("pause", "paused", "canary")]
+
+
+@pytest.mark.parametrize(("action", "state", "stage"), _ACTIONS)
+def test_what_somebody_does_while_the_controller_looks_wins_over_the_promotion(
+    stand: Stand, action: str, state: str, stage: str
+) -> None:
+    row = _about_to_be_promoted(stand)
+    stand.outcomes.meanwhile = lambda: getattr(stand.controller, action)(stand.shelf.units, "churn", comment="No!")
+    assert stand.after(1) == ["wait"]
+    _assert_not_promoted(stand, row, state, stage)
+
+
+@pytest.mark.parametrize(("action", "state", "stage"), _ACTIONS)
+def test_what_somebody_does_while_the_gate_is_asked_wins_over_the_promotion(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch, action: str, state: str, stage: str
+) -> None:
+    row = _about_to_be_promoted(stand)
+    verify = stand.shelf.bundles.verify
+
+    def slow(workspace_id: str, digest: str) -> object:
+        monkeypatch.undo()
+        getattr(stand.controller, action)(stand.shelf.units, "churn", comment="No!")
+        return verify(workspace_id, digest)
+
+    monkeypatch.setattr(stand.shelf.bundles, "verify", slow)
+    assert stand.after(1) == ["wait"]
+    _assert_not_promoted(stand, row, state, stage)
+
+
+def _assert_not_promoted(stand: Stand, row: DeploymentRow, state: str, stage: str) -> None:
+    assert stand.shelf.stage_of(stand.candidate) == stage
+    assert stand.shelf.stage_of(stand.stable) == "production"
+    assert stand.endpoint(row).arms[0].bundle_digest == stand.stable.bundle_digest
+    assert stand.rollout(row).state == state
+    assert stand.history(row) == ["started", state]
+    assert stand.events(DEPLOYMENT_PROMOTED) == []
+    stand.after(5)
+    assert stand.history(row) == ["started", state], "and so it stays"
+
+
+def test_a_promotion_by_hand_does_not_overtake_an_abort(stand: Stand) -> None:
+    row = _about_to_be_promoted(stand)
+    stand.outcomes.meanwhile = lambda: stand.controller.abort(stand.shelf.units, "churn")
+    with pytest.raises(Conflict, match="just moved"):
+        stand.controller.promote(stand.shelf.units, "churn")
+    _assert_not_promoted(stand, row, "aborted", "canary")
+
+
+def test_a_pin_that_somebody_keeps_by_aborting_is_not_moved(stand: Stand) -> None:
+    row = _about_to_be_promoted(stand, model="", name="pinned", model_version_id=stand.stable.id)
+    stand.outcomes.meanwhile = lambda: stand.controller.abort(stand.shelf.units, "pinned")
+    assert stand.after(1) == ["wait"]
+    _assert_not_promoted(stand, row, "aborted", "canary")
+
+
+def test_a_version_that_somebody_promotes_while_the_controller_looks_stays_in_production(stand: Stand) -> None:
+    row = _about_to_be_promoted(stand)
+    third = stand.shelf.register(stand.shelf.stored(weight=-0.08))
+    stand.outcomes.meanwhile = lambda: stand.shelf.promote(third)
+    assert stand.after(1) == ["wait"]
+    assert stand.after(1) == ["abort"]
+    assert stand.shelf.stage_of(third) == "production"
+    assert stand.shelf.stage_of(stand.candidate) == "canary"
+    assert stand.history(row) == ["started", "aborted"]
+
+
+def test_a_candidate_that_somebody_archives_while_the_controller_looks_is_not_promoted(stand: Stand) -> None:
+    row = _about_to_be_promoted(stand)
+    stand.outcomes.meanwhile = lambda: stand.shelf.promote(stand.candidate, Stage.ARCHIVED)
+    assert stand.after(1) == ["wait"]
+    assert stand.after(1) == ["abort"]
+    assert stand.shelf.stage_of(stand.candidate) == "archived"
+    assert stand.shelf.stage_of(stand.stable) == "production"
+    assert stand.rollout(row).state == "aborted"
+
+
+def test_a_promotion_that_breaks_off_has_moved_nothing_and_is_made_up_for(
+    stand: Stand, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = _about_to_be_promoted(stand)
+
+    def broken(*_arguments: object, **_named: object) -> None:
+        raise OSError("the machine is gone")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(stand.shelf.governance, "file", broken)
+        assert stand.after(1) == []
+    assert stand.shelf.stage_of(stand.candidate) == "canary"
+    assert stand.shelf.stage_of(stand.stable) == "production"
+    assert stand.rollout(row).state == "progressing"
+    assert stand.after(1) == ["promote"]
+    assert stand.shelf.stage_of(stand.candidate) == "production"
+    assert stand.history(row) == ["started", "promoted"]
+
+
+def test_an_earlier_version_answers_for_the_stable_one_during_a_rollout_and_not_one_that_was_rolled_back(
+    stand: Stand,
+) -> None:
+    third = stand.shelf.register(stand.shelf.stored(weight=-0.08))
+    stand.shelf.promote(third)
+    row = stand.deploy(
+        {"type": "canary", "model_version_id": stand.candidate.id, "steps": [10, 100]}, fallback={"previous": True}
+    )
+    behind = stand.endpoint(row).fallback.arm
+    assert behind is not None
+    assert behind.bundle_digest == stand.stable.bundle_digest, "the one in production before"
+    stand.controller.abort(stand.shelf.units, "churn")
+    stand.shelf.registry.roll_back(stand.shelf.units, "churn")
+    assert stand.endpoint(row).fallback.arm is None
+
+
+def test_the_fuse_goes_by_the_looser_of_the_objectives_and_the_rollouts_own_limits(stand: Stand) -> None:
+    row = stand.canary(
+        analysis={"interval_seconds": 1, "max_error_rate_pct": 5.0, "latency_ms_p95": 100.0, "min_requests": 80}
+    )
+    endpoint = stand.endpoint(row)
+    assert endpoint.objectives.error_rate_pct == 5.0, "looser than the SLO"
+    assert endpoint.objectives.latency_ms_p95 == 500.0, "the SLO is looser"
+    assert endpoint.fuse.min_requests == 80
+    stand.controller.abort(stand.shelf.units, "churn")
+    assert stand.endpoint(row).objectives.error_rate_pct == 1.0
 
 
 def test_another_version_in_production_ends_the_rollout_without_a_judgement(stand: Stand) -> None:
