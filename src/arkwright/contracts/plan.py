@@ -42,7 +42,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Objectives(msgspec.Struct, frozen=True, kw_only=True):
-    """The service levels an endpoint promises.
+    """The service levels an endpoint promises; during a rollout, the looser of these and the rollout's own limits.
 
     Over a window, the 95th (99th) percentile of the latency in ms, and the share of failed requests in percent; 0
     for ``latency_ms_p99`` promises nothing.
@@ -58,7 +58,8 @@ class Fuse(msgspec.Struct, frozen=True, kw_only=True):
     """When a data plane takes traffic from an arm by itself, because the control plane may be away.
 
     A canary or A/B arm whose last ``window_seconds`` hold at least ``min_requests`` and break the endpoint's
-    objectives is blown: its units go to the first arm until a newer plan says otherwise.
+    objectives beyond doubt is blown: its units go to the first arm until a newer plan says otherwise. While the control
+    plane answers, only plain failure blows it; what "beyond doubt" means stands in ``serving/fuse.py``.
     """
 
     enabled: bool = True

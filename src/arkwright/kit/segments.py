@@ -169,8 +169,8 @@ def read_segment(path: Path, kind: SegmentKind) -> Segment:
                     batches.append(batch)
                     metadata.append(dict(given or {}))
                     whole_bytes = source.tell()
-        except (StopIteration, pa.ArrowInvalid, OSError):
-            # The end, or the place where a crash cut it.
+        except (StopIteration, pa.ArrowException, OSError, MemoryError):
+            # The end, or the place where a crash cut it; what follows a torn length may claim to be of any size.
             pass
     return Segment(pa.Table.from_batches(batches, schema), tuple(metadata), whole_bytes)
 

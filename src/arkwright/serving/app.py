@@ -47,7 +47,7 @@ class InferenceApp:
         self.core = core
         self._predict = Predict()
         self._v1: dict[str, Adapter] = {"predict": self._predict, "explain": Explain()}
-        self._arrow = ArrowPredict()
+        self._arrow = ArrowPredict(core.bodies.limit_bytes)
         self._feedback = feedback
         self._by_path: dict[str, Adapter] = {"/predict": PredictSync(), "/invocations": Invocations()}
         self._open_inference = OpenInference(core)

@@ -7,7 +7,7 @@ once, and one that did not change is left as it is. What an endpoint remembers (
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import zip_longest
 
@@ -16,7 +16,7 @@ from arkwright.serving.cache import ResultCache
 from arkwright.serving.pool import ModelPool
 from arkwright.serving.runtime import EndpointRuntime
 from arkwright.serving.shadow import ShadowQueue
-from arkwright.serving.state import LiveArm, LiveEndpoint
+from arkwright.serving.state import Failure, LiveArm, LiveEndpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +35,13 @@ class Assembly:
     ----------
     pool
         The models in memory.
+    alone
+        Tells whether the control plane is away.
     """
 
-    def __init__(self, pool: ModelPool) -> None:
+    def __init__(self, pool: ModelPool, alone: Callable[[], bool] = lambda: False) -> None:
         self._pool = pool
+        self._alone = alone
         self._shadows = ShadowQueue()
         self._cache = ResultCache()
         self._runtimes: dict[str, EndpointRuntime] = {}
@@ -84,10 +87,10 @@ class Assembly:
 
     def build(
         self, plan: RoutePlan, previous: dict[str, LiveEndpoint]
-    ) -> tuple[dict[str, LiveEndpoint], dict[str, str]]:
+    ) -> tuple[dict[str, LiveEndpoint], dict[str, Failure]]:
         """Return the endpoints that can answer, and why others cannot or not with all their arms."""
         endpoints: dict[str, LiveEndpoint] = {}
-        failed: dict[str, str] = {}
+        failed: dict[str, Failure] = {}
         for deployment_id, endpoint in plan.endpoints.items():
             current = previous.get(deployment_id)
             built = self._build(endpoint, current, failed)
@@ -99,7 +102,9 @@ class Assembly:
             self._left_over.extend(self._runtimes.pop(deployment_id).close())
         return endpoints, failed
 
-    def _build(self, endpoint: Endpoint, current: LiveEndpoint | None, failed: dict[str, str]) -> LiveEndpoint | None:
+    def _build(
+        self, endpoint: Endpoint, current: LiveEndpoint | None, failed: dict[str, Failure]
+    ) -> LiveEndpoint | None:
         live: list[LiveArm] = []
         shadows: list[LiveArm] = []
         n_waiting = n_failed = 0
@@ -125,7 +130,11 @@ class Assembly:
         runtime = self._runtimes.get(endpoint.deployment_id)
         if runtime is None:
             runtime = self._runtimes[endpoint.deployment_id] = EndpointRuntime(
-                endpoint.deployment_id, endpoint.workspace_id, shadows=self._shadows, cache=self._cache
+                endpoint.deployment_id,
+                endpoint.workspace_id,
+                shadows=self._shadows,
+                cache=self._cache,
+                alone=self._alone,
             )
         return LiveEndpoint(endpoint, tuple(live), tuple(shadows), fallback, runtime)
 
@@ -133,10 +142,11 @@ class Assembly:
         loaded = self._pool.get(arm.bundle_digest)
         return None if loaded is None else LiveArm(arm, loaded.bundle, loaded.feature_names, loaded.model)
 
-    def _explain(self, endpoint: Endpoint, arm: Arm, kind: str, failed: dict[str, str]) -> None:
+    def _explain(self, endpoint: Endpoint, arm: Arm, kind: str, failed: dict[str, Failure]) -> None:
         reason = self._pool.failure(arm.bundle_digest)
         if reason:
-            failed.setdefault(endpoint.deployment_id, f"{kind}version {arm.semver}: {reason}")
+            failure = Failure(endpoint.workspace_id, endpoint.name, f"{kind}version {arm.semver}: {reason}")
+            failed.setdefault(endpoint.deployment_id, failure)
 
 
 def needed(plan: RoutePlan) -> set[str]:

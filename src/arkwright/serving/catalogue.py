@@ -5,7 +5,7 @@ from __future__ import annotations
 from arkwright.core.errors import Invalid, NotFound, Unavailable
 from arkwright.serving.auth import Principal
 from arkwright.serving.plan import PlanHolder
-from arkwright.serving.state import LiveEndpoint, ServingState
+from arkwright.serving.state import Failure, LiveEndpoint, ServingState
 
 
 class Catalogue:
@@ -37,15 +37,15 @@ class Catalogue:
             If it has one, and no model of it could be loaded.
         """
         live = self.known(named, principal.workspace_id)
-        if live is None and named not in self._holder.state.failed:
+        if live is None and self._failure(named, principal.workspace_id) is None:
             await self._holder.refresh(endpoints=True)
             live = self.known(named, principal.workspace_id)
         if live is not None:
             return live
-        state = self._holder.state
-        if named in state.failed and named not in state.endpoints:
+        failure = self._failure(named, principal.workspace_id)
+        if failure is not None:
             raise Unavailable(
-                f"The deployment {named!r} has no model that can be served ({state.failed[named]}).",
+                f"The deployment {named!r} has no model that can be served ({failure.reason}).",
                 code="deployment.unavailable",
                 hint="Promote or deploy a version whose bundle verifies; the preparation is also tried again.",
                 retry_after_seconds=5,
@@ -80,6 +80,14 @@ class Catalogue:
         """Return the deployments of a workspace that answer, by name."""
         served = [live for live in self._holder.state.endpoints.values() if live.endpoint.workspace_id == workspace_id]
         return sorted(served, key=lambda live: live.endpoint.name)
+
+    def _failure(self, named: str, workspace_id: str) -> Failure | None:
+        """Return why a workspace's deployment does not answer, by its id or name."""
+        failed = self._holder.state.failed
+        failure = failed.get(named)
+        if failure is not None and failure.workspace_id == workspace_id:
+            return failure
+        return next((one for one in failed.values() if (one.workspace_id, one.name) == (workspace_id, named)), None)
 
     def _names(self) -> dict[tuple[str, str], LiveEndpoint]:
         state = self._holder.state

@@ -20,11 +20,13 @@ from functools import partial
 from http import HTTPStatus
 from typing import Any, ParamSpec, TypeVar
 
+from arkwright.bundles.cells import Columns
+from arkwright.bundles.rows import to_rows
 from arkwright.core.errors import ArkwrightError, Invalid, NotFound, Unavailable
 from arkwright.kit.logging import get_logger
 from arkwright.kit.tracing import Tracer
 from arkwright.serving.asgi import ClientGone, Receive, Scope, Send
-from arkwright.serving.auth import Authenticator
+from arkwright.serving.auth import Authenticator, Principal
 from arkwright.serving.bodies import INLINE_BYTES, BodyReader, check_unpacked, unpack
 from arkwright.serving.catalogue import Catalogue
 from arkwright.serving.counts import COUNTS
@@ -38,8 +40,9 @@ from arkwright.serving.runtime import Answered
 from arkwright.serving.slots import Slots
 from arkwright.serving.state import LiveArm, LiveEndpoint
 
-# A body up to this size is scored on the event loop: about 100 rows, well under a millisecond.
+# A body up to this size and these rows is scored on the event loop: about a millisecond.
 INLINE_BODY_BYTES = 32_768
+INLINE_ROWS = 200
 _SLICE_ROWS = 100
 _MAX_LARGE_REQUESTS = 16
 _CLIENT_GONE = 499
@@ -81,6 +84,7 @@ class InferenceCore:
         self._authenticator = authenticator
         self._log = prediction_log
         self._rate = rate
+        self.max_in_flight = max_in_flight
         self._max_rows = max_rows
         self._timeout_seconds = timeout_seconds
         self._now = now
@@ -102,8 +106,13 @@ class InferenceCore:
 
     @property
     def ready(self) -> bool:
-        """Whether predictions can be made."""
+        """Whether a plan is in use."""
         return self._holder.ready
+
+    @property
+    def able(self) -> bool:
+        """Whether predictions can be made: a plan is in use, and of its endpoints, if it has any, one answers."""
+        return self._holder.able
 
     def signals(self) -> tuple[int, int]:
         """Return the requests in flight, and those of them that wait for a model: what an autoscaler looks at."""
@@ -144,6 +153,8 @@ class InferenceCore:
             principal is None
             or headers.get(b"content-type") != JSON_TYPE
             or b"content-encoding" in headers
+            # More objects than this take longer than the event loop should be kept.
+            or (len(body) > INLINE_ROWS and body.count(b"{") > INLINE_ROWS)
             or not self._holder.ready
         ):
             return None
@@ -185,6 +196,38 @@ class InferenceCore:
         return adapter.problem(failure, request)
 
     async def _infer(self, request: Request, adapter: Adapter, receive: Receive | None) -> Reply:
+        principal = await self._identify(request)
+        adapter.select(request)
+        if request.named:
+            await self._settle(request)
+        slots, caller = self.slots, principal.actor_id
+        slots.acquire(caller)
+        try:
+            if receive is not None:
+                _check_media_type(request, adapter)
+                request.body = await self.bodies.read(request, receive)
+                request.size_bytes = len(request.body)
+                request.read_at = time.perf_counter()
+                encoding = request.headers.get(b"content-encoding")
+                if encoding is not None:
+                    request.body = await self._unpack(request.body, encoding)
+            if len(request.body) > INLINE_BODY_BYTES or adapter.explains or adapter.columnar:
+                return await self._answer_large(request, adapter)
+            return await self._answer_small(request, adapter)
+        finally:
+            slots.release(caller)
+
+    async def refuse_unread(self, request: Request, adapter: Adapter) -> Reply | None:
+        """Return the refusal of a request whose head is reason enough for one; None if its body is to be read."""
+        try:
+            principal = await self._identify(request)
+            self.slots.check(principal.actor_id)
+        except Exception as error:  # noqa: BLE001 - as above
+            return self._failed(request, adapter, error)
+        return None
+
+    async def _identify(self, request: Request) -> Principal:
+        """Find out who sent a request."""
         if not self._holder.ready:
             raise Unavailable(
                 "This data plane has no plan yet: it has just started and the control plane has not answered.",
@@ -196,24 +239,7 @@ class InferenceCore:
         if principal is None:
             principal = await self._authenticator.authenticate(request.scope)
         request.principal = principal
-        adapter.select(request)
-        if request.named:
-            await self._settle(request)
-        slots, caller = self.slots, principal.actor_id
-        slots.acquire(caller)
-        try:
-            if receive is not None:
-                _check_media_type(request, adapter)
-                request.body = await self.bodies.read(request, receive)
-                request.size_bytes = len(request.body)
-                encoding = request.headers.get(b"content-encoding")
-                if encoding is not None:
-                    request.body = await self._unpack(request.body, encoding)
-            if len(request.body) > INLINE_BODY_BYTES or adapter.explains or adapter.columnar:
-                return await self._answer_large(request, adapter)
-            return await self._answer_small(request, adapter)
-        finally:
-            slots.release(caller)
+        return principal
 
     async def _settle(self, request: Request) -> LiveEndpoint:
         """Find the deployment of a request, and let it pass its rate limit."""
@@ -246,6 +272,8 @@ class InferenceCore:
     async def _answer_small(self, request: Request, adapter: Adapter) -> Reply:
         """Decode and encode on the event loop."""
         adapter.parse(request)
+        if len(request.body) > INLINE_ROWS and adapter.rows_at_most(request) > INLINE_ROWS:
+            return await self._answer_large(request, adapter, parsed=True)
         live = request.live or await self._settle(request)
         if live.inline:
             return self._answer_now(request, adapter, live)
@@ -289,7 +317,7 @@ class InferenceCore:
         if live.endpoint.cache_seconds > 0.0:
             live.runtime.remember(live, request.body, answered, with_scores=with_scores)
 
-    async def _answer_large(self, request: Request, adapter: Adapter) -> Reply:
+    async def _answer_large(self, request: Request, adapter: Adapter, *, parsed: bool = False) -> Reply:
         """Decode, score and encode in the scoring thread."""
         if self._large >= _MAX_LARGE_REQUESTS:
             raise Unavailable(
@@ -300,7 +328,8 @@ class InferenceCore:
             )
         self._large += 1
         try:
-            await self._in_thread(adapter.parse, request)
+            if not parsed:
+                await self._in_thread(adapter.parse, request)
             live = request.live or await self._settle(request)
             if adapter.explains:
                 return await self._explain(request, adapter, live)
@@ -308,15 +337,21 @@ class InferenceCore:
             if not live.inline or live.unit_column:
                 rows = await self._in_thread(_gathered, request, adapter, live)
             chosen = _choose(live, request, rows)
+            columns: Columns | None = None
+            if live.inline and adapter.columnar:
+                columns, rows = await self._in_thread(_tabulated, request, adapter, chosen)
             try:
                 if not live.inline:
                     with_scores = adapter.with_scores(request)
                     answered = await self._await_answer(live, chosen, rows, with_scores=with_scores)
-                elif adapter.columnar:
-                    rows, answered = await self._in_thread(self._score_columns, request, adapter, live, chosen)
+                elif columns is not None:
+                    answered = await self._in_thread(self._score_columns, request, adapter, live, chosen, columns, rows)
                 else:
-                    slices = iter([rows]) if rows else adapter.slices(request, live)
+                    slices = iter([rows]) if rows else _decoded(request, adapter, live)
                     rows, answered = await self._in_thread(self._score_slices, request, adapter, live, chosen, slices)
+            except _NotDecodedError as failure:
+                # The body's fault or the decoder's: it counts against no arm.
+                raise failure.error from None
             except Exception as error:
                 self._observe_failure(request, chosen, [], error)
                 raise
@@ -342,7 +377,7 @@ class InferenceCore:
             for first in range(0, len(some), _SLICE_ROWS):
                 piece = some[first : first + _SLICE_ROWS]
                 try:
-                    latest = live.runtime.answer(live, chosen, piece, with_scores=with_scores)
+                    latest = live.runtime.answer(live, chosen, piece, with_scores=with_scores, earlier=answered)
                 except Invalid as error:
                     raise renumbered(error, len(rows)) from error
                 predictions.extend(latest.predictions)
@@ -357,17 +392,23 @@ class InferenceCore:
         return rows, whole
 
     def _score_columns(
-        self, request: Request, adapter: Adapter, live: LiveEndpoint, chosen: LiveArm
-    ) -> tuple[list[dict[str, Any]], Answered]:
+        self,
+        request: Request,
+        adapter: Adapter,
+        live: LiveEndpoint,
+        chosen: LiveArm,
+        columns: Columns,
+        rows: list[dict[str, Any]],
+    ) -> Answered:
         """Score a table at once; where that fails, row by row with all that a failure entails."""
         try:
-            rows, predictions = adapter.score_columns(request, chosen)
+            predictions = adapter.score_columns(columns, chosen)
         except Invalid:
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model does, the fallback answers
             log.warning("table could not be scored at once", request_id=request.request_id, reason=str(error))
-            return self._score_slices(request, adapter, live, chosen, adapter.slices(request, live))
-        return rows, Answered(predictions, chosen, chosen.arm.name, "", chosen)
+            return self._score_slices(request, adapter, live, chosen, iter([rows]))[1]
+        return Answered(predictions, chosen, chosen.arm.name, "", chosen)
 
     async def _await_answer(
         self, live: LiveEndpoint, chosen: LiveArm, rows: list[dict[str, Any]], *, with_scores: bool
@@ -411,7 +452,8 @@ class InferenceCore:
                 arm_name=answered.arm_name,
             )
         )
-        live.runtime.observe(answered, latency_ms, n_rows, failed=False)
+        seen_ms = latency_ms - (request.read_at - request.started) * 1000.0
+        live.runtime.observe(answered, seen_ms, n_rows, failed=False)
         COUNTS.arm(live.endpoint.deployment_id, version).add(elapsed, n_rows)
         if self._watched:
             self._tell(request, live.endpoint.deployment_id, HTTPStatus.OK, elapsed)
@@ -426,8 +468,8 @@ class InferenceCore:
             return
         if isinstance(error, Unavailable) and error.code == "inference.overloaded":
             return
-        elapsed = time.perf_counter() - request.started
-        live.runtime.observe(chosen.arm.name, elapsed * 1000.0, len(rows), failed=True)
+        elapsed = time.perf_counter() - request.read_at
+        live.runtime.observe(chosen, elapsed * 1000.0, len(rows), failed=True)
 
     def _refuse(self, request: Request, status: int) -> None:
         live = request.live
@@ -501,6 +543,28 @@ def _note(request: Request, deployment_id: str, status: int, latency_ms: float) 
 def _gathered(request: Request, adapter: Adapter, live: LiveEndpoint) -> list[dict[str, Any]]:
     """Decode all of a large body, before its arm is known; runs in the scoring thread."""
     return [row for some in adapter.slices(request, live) for row in some]
+
+
+def _tabulated(request: Request, adapter: Adapter, chosen: LiveArm) -> tuple[Columns, list[dict[str, Any]]]:
+    """Decode a table, as columns for the model and as rows for the log; runs in the scoring thread."""
+    columns = adapter.columns(request, chosen)
+    return columns, to_rows(columns)
+
+
+class _NotDecodedError(Exception):
+    """A large body could not be decoded to its end while its first rows were scored already."""
+
+    def __init__(self, error: Exception) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _decoded(request: Request, adapter: Adapter, live: LiveEndpoint) -> Iterator[list[dict[str, Any]]]:
+    """Yield the slices of a large body, and say of a failure that it is not the model's."""
+    try:
+        yield from adapter.slices(request, live)
+    except Exception as error:
+        raise _NotDecodedError(error) from error
 
 
 def _choose(live: LiveEndpoint, request: Request, rows: list[dict[str, Any]]) -> LiveArm:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, NamedTuple
 
 import msgspec
 
+from arkwright.bundles.cells import Columns
 from arkwright.core.errors import ArkwrightError
 from arkwright.core.problems import CONTENT_TYPE, problem_document
 from arkwright.serving.asgi import Scope
@@ -31,6 +32,8 @@ class Request:
         By lower-case name; of a name that comes twice the last one.
     started
         When its first byte was seen, on ``time.perf_counter``.
+    read_at
+        When its body was there, on the same clock: a slow line is not the model's slowness.
     named
         Id or name of the deployment, as far as it is known; empty if the request leaves it open.
     version
@@ -44,12 +47,12 @@ class Request:
     """
 
     __slots__ = (
-        "answering", "body", "document", "headers", "live", "max_rows", "named", "principal", "request_id", "scope",
-        "size_bytes", "started", "traceparent", "version",
+        "answering", "body", "document", "headers", "live", "max_rows", "named", "principal", "read_at", "request_id",
+        "scope", "size_bytes", "started", "traceparent", "version",
     )  # fmt: skip
 
     def __init__(self, scope: Scope, max_rows: int) -> None:
-        self.started = time.perf_counter()
+        self.started = self.read_at = time.perf_counter()
         self.scope = scope
         self.headers: dict[bytes, bytes] = dict(scope["headers"])
         self.request_id = name_request(self.headers.get(b"x-request-id"))
@@ -134,6 +137,10 @@ class Adapter:
     def parse(self, request: Request) -> None:
         """Read what must be known of the body before the model is."""
 
+    def rows_at_most(self, request: Request) -> int:
+        """Return a number of rows that a small body, parsed, does not exceed; here of a list of JSON objects."""
+        return request.body.count(b"{")
+
     def rows(self, request: Request, live: LiveEndpoint) -> list[dict[str, Any]]:
         """Return the instances."""
         raise NotImplementedError
@@ -142,8 +149,12 @@ class Adapter:
         """Yield the instances of a large body, some at a time where the protocol can."""
         yield self.rows(request, live)
 
-    def score_columns(self, request: Request, chosen: LiveArm) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-        """Return the rows and the predictions of a table; for columnar protocols only."""
+    def columns(self, request: Request, chosen: LiveArm) -> Columns:
+        """Return the body as a table; for columnar protocols only."""
+        raise NotImplementedError
+
+    def score_columns(self, columns: Columns, chosen: LiveArm) -> list[dict[str, Any]]:
+        """Return the predictions of a table; for columnar protocols only."""
         raise NotImplementedError
 
     def with_scores(self, request: Request) -> bool:  # noqa: ARG002 - most protocols have no such word

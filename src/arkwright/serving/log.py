@@ -306,9 +306,11 @@ class PredictionLog:
             self._append(("predictions", key), batch, {USAGE_KEY: usage})
         except OSError as error:
             reason = "disk"
+            columns.put_usage_back()
             self._complain(error)
         except Exception as error:
             reason = "unwritable"
+            columns.put_usage_back()
             log.exception("rows could not be logged", rows=n_rows, reason=str(error))
         if reason:
             metrics.LOG_DROPPED.labels(reason).inc(n_rows)

@@ -30,6 +30,7 @@ class PredictionColumns:
         self._workspace_id = workspace_id
         self._deployment_id = deployment_id
         self._usage: dict[tuple[str, str, str], list[int]] = {}
+        self._taken: dict[tuple[str, str, str], list[int]] = {}
         self._clear()
 
     def __len__(self) -> int:
@@ -94,9 +95,15 @@ class PredictionColumns:
         try:
             batch = self._batch() if usage else None
         finally:
-            self._usage = {}
+            self._taken, self._usage = self._usage, {}
             self._clear()
         return batch, _encode(usage)
+
+    def put_usage_back(self) -> None:
+        """Count again what was taken last, because it could not be written: it is still to be billed."""
+        for (version, semver, arm), counts in self._taken.items():
+            self.count(version, semver, arm, *counts)
+        self._taken = {}
 
     def _batch(self) -> pa.RecordBatch:
         n_rows = len(self._rows)

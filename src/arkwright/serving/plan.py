@@ -52,6 +52,8 @@ _INTERIM_SECONDS = 0.5
 _PATIENCE_SECONDS = 60.0
 # A start waits so long for the saved plan's models; those that take longer come in by themselves.
 _START_SECONDS = 5.0
+# A control plane that has been silent for longer is away, and the fuses decide in its place.
+_ALONE_SECONDS = 3.0
 # Memory for the models of possible rollbacks, all endpoints together.
 _SPARE_BYTES = 512_000_000
 
@@ -99,7 +101,7 @@ class PlanHolder:
     ) -> None:
         self.state = ServingState()
         self.pool = ModelPool(store, general)
-        self._assembly = Assembly(self.pool)
+        self._assembly = Assembly(self.pool, lambda: self.alone)
         self.reporter = Reporter(source, self._assembly.tick, replica=replica)
         self._source = source
         self._store = store
@@ -116,7 +118,9 @@ class PlanHolder:
         self._owed: PlanAcknowledgement | None = None
         self._retry_seconds = _FIRST_RETRY_SECONDS
         self._reachable = True
+        self._reached_at = time.monotonic()
         self._refused = -1
+        self._preloading: asyncio.Task[None] | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._thread = ThreadPoolExecutor(1, "arkwright-plan")
 
@@ -129,6 +133,16 @@ class PlanHolder:
     def reachable(self) -> bool:
         """Whether the control plane answered the last time it was asked."""
         return self._reachable
+
+    @property
+    def alone(self) -> bool:
+        """Whether the control plane has not answered for some seconds, and decides nothing for now."""
+        return not self._reachable and time.monotonic() - self._reached_at > _ALONE_SECONDS
+
+    @property
+    def able(self) -> bool:
+        """Whether a plan is in use and, if it has endpoints, at least one of them answers."""
+        return self.ready and (bool(self.state.endpoints) or not self.state.failed)
 
     async def start(self) -> None:
         """Serve the last good plan, if there is one, and begin to look for newer ones."""
@@ -150,6 +164,7 @@ class PlanHolder:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
         self._tasks = []
+        self._stop_preloading()
         await self._assembly.stop()
         await self.reporter.stop()
         await self.pool.close()
@@ -204,6 +219,7 @@ class PlanHolder:
         if not self._reachable:
             log.info("control plane is back")
         self._reachable = True
+        self._reached_at = time.monotonic()
         if fetched is not None:
             self._admit(fetched)
 
@@ -248,6 +264,7 @@ class PlanHolder:
 
     async def _prepare(self, fetched: FetchedPlan) -> None:
         """Serve a plan; nothing that goes wrong with one may stop the data plane from taking the next."""
+        self._stop_preloading()
         try:
             if await self._load(fetched):
                 await self._finish(fetched)
@@ -300,7 +317,20 @@ class PlanHolder:
         await self._in_thread(self._save, self.state, plan, self.pool.digests())
         self._owed = _acknowledgement(self._replica, plan, self.state, set(plan.endpoints))
         await self._pay_acknowledgement()
-        await self.pool.preload(spare, _SPARE_BYTES)
+        self._preloading = asyncio.create_task(self._preload(spare))
+
+    async def _preload(self, spare: list[str]) -> None:
+        """Load what only a rollback would need; the next plan's models do not wait for it."""
+        try:
+            await self.pool.preload(spare, _SPARE_BYTES)
+        except Exception as error:
+            log.exception("models of possible rollbacks could not be loaded", reason=str(error))
+
+    def _stop_preloading(self) -> None:
+        """Drop what is being preloaded: the plan that asked for it is over."""
+        if self._preloading is not None:
+            self._preloading.cancel()
+            self._preloading = None
 
     def _superseded(self, fetched: FetchedPlan) -> bool:
         return self._wanted is not None and self._wanted is not fetched
@@ -365,7 +395,8 @@ def _acknowledgement(
     for deployment_id in settled:
         live = state.endpoints.get(deployment_id)
         digests = tuple(arm.arm.bundle_digest for arm in live.arms) if live else ()
-        detail = state.failed.get(deployment_id, "")
+        failure = state.failed.get(deployment_id)
+        detail = failure.reason if failure else ""
         statuses[deployment_id] = EndpointStatus(state="failed" if detail else "ready", digests=digests, detail=detail)
     return PlanAcknowledgement(replica=replica, generation=asked.generation, endpoints=statuses)
 

@@ -107,7 +107,7 @@ class DataPlane:
         if path.startswith(PREFIX):
             await self.inference(scope, receive, send)
         elif path in ("/health", "/health/ready"):
-            await respond_json(send, *self.readiness())
+            await self._answer_ready(send)
         elif path == "/health/live":
             await respond_json(send, HTTPStatus.OK, {"status": "alive"})
         elif path == "/metrics":
@@ -117,8 +117,15 @@ class DataPlane:
         else:
             await self.inference(scope, receive, send)
 
+    async def _answer_ready(self, send: Send) -> None:
+        """Answer 503 as well where not one endpoint of the plan answers: there is nothing here to send callers to."""
+        status, document = self.readiness()
+        if status == HTTPStatus.OK and not self.holder.able:
+            status, document = HTTPStatus.SERVICE_UNAVAILABLE, {**document, "status": "failed"}
+        await respond_json(send, status, document)
+
     def readiness(self) -> tuple[int, dict[str, object]]:
-        """Return the status and the document of a readiness probe."""
+        """Return the status and the document of a readiness probe of a whole platform: it has a plan."""
         ready = self.holder.ready
         status = HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE
         return status, {"status": "ready" if ready else "starting", "serving": self.health()}
@@ -130,9 +137,8 @@ class DataPlane:
             "replica": self.replica,
             "generation": state.generation,
             "endpoints": len(state.endpoints),
+            # Not which and why: whoever asks has shown no key. The acknowledgement and the log have it.
             "failed_endpoints": len(state.failed),
-            # Without the reasons: whoever asks has shown no key. The acknowledgement and the log have them.
-            "failed": sorted(state.failed),
             "control_plane_reachable": self.holder.reachable,
         }
 

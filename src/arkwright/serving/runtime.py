@@ -22,7 +22,7 @@ from arkwright.contracts import Arm, ArmWindow
 from arkwright.core.errors import Invalid, Unavailable
 from arkwright.kit.logging import get_logger
 from arkwright.serving import metrics
-from arkwright.serving.breaker import Breaker
+from arkwright.serving.breaker import NO_PROBE, Breaker
 from arkwright.serving.cache import ResultCache
 from arkwright.serving.fuse import blown_because
 from arkwright.serving.shadow import ShadowQueue, ShadowResult
@@ -94,6 +94,8 @@ class EndpointRuntime:
         Where copies of requests go.
     cache
         Where answers to identical payloads are kept.
+    alone
+        Tells whether the control plane is away, so that the fuse decides in its place.
     monotonic, now
         Clocks in seconds: one that only goes forward, and one since the epoch.
     """
@@ -105,6 +107,7 @@ class EndpointRuntime:
         *,
         shadows: ShadowQueue | None = None,
         cache: ResultCache | None = None,
+        alone: Callable[[], bool] = lambda: False,
         monotonic: Callable[[], float] = time.monotonic,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -112,11 +115,11 @@ class EndpointRuntime:
         self._workspace_id = workspace_id
         self._shadows = shadows
         self._cache = cache
+        self._alone = alone
         self._monotonic = monotonic
         self._now = now
         self._live: LiveEndpoint | None = None
         self._states: dict[tuple[str, str], ArmState] = {}
-        self._by_name: dict[str, ArmState] = {}
         self._left_over: list[ArmWindow] = []
 
     def adopt(self, live: LiveEndpoint) -> None:
@@ -134,7 +137,6 @@ class EndpointRuntime:
             if states.get(key) is not state:
                 self._leave(state)
         self._states = states
-        self._by_name = {one.arm.name: self._state(one) for one in live.arms}
         self._live = live
 
     def choose(self, live: LiveEndpoint, request_id: str, unit: str | None) -> LiveArm:
@@ -157,15 +159,31 @@ class EndpointRuntime:
         state = self._state(chosen)
         if state.blown:
             return first
-        if not state.breaker.closed and not state.breaker.may_allow(self._monotonic()):
+        if not state.breaker.closed and not state.breaker.may_probe(self._monotonic()):
             self._count_diverted(state)
             return first
         return chosen
 
     def answer(
-        self, live: LiveEndpoint, chosen: LiveArm, rows: list[dict[str, Any]], *, with_scores: bool = False
+        self,
+        live: LiveEndpoint,
+        chosen: LiveArm,
+        rows: list[dict[str, Any]],
+        *,
+        with_scores: bool = False,
+        earlier: Answered | None = None,
     ) -> Answered:
         """Answer rows with models that run on the event loop.
+
+        Parameters
+        ----------
+        live, chosen
+            The endpoint and the arm that :meth:`choose` returned.
+        rows, with_scores
+            What is asked.
+        earlier
+            The answer to an earlier part of the same request, whose parts count as one: where a fallback gave it,
+            this part goes to the fallback as well.
 
         Raises
         ------
@@ -178,20 +196,27 @@ class EndpointRuntime:
         """
         state = self._state(chosen)
         breaker = state.breaker
-        if not breaker.closed and not self._admits(live, chosen, breaker):
-            return self._fall_back(live, chosen, rows, with_scores, None)
+        probe = NO_PROBE
+        if earlier is not None:
+            if earlier.fallback:
+                return self._fall_back(live, chosen, rows, with_scores, None)
+        elif not breaker.closed:
+            probe = breaker.probe(self._monotonic())
+            if not probe and not _may_try_anyway(live, chosen):
+                return self._fall_back(live, chosen, rows, with_scores, None)
         try:
             predictions = chosen.model.predict_rows(rows, with_scores=with_scores)
         except Invalid:
-            breaker.released()
+            breaker.released(probe)
             raise
         except Exception as error:  # noqa: BLE001 - whatever a model does, the fallback answers
-            self._count_failure(state, error)
+            self._count_failure(state, error, probe)
             return self._fall_back(live, chosen, rows, with_scores, error)
-        if breaker.closed:
-            breaker.succeeded()
-        else:
-            self._count_recovery(state)
+        if earlier is None:
+            if breaker.closed:
+                breaker.succeeded()
+            else:
+                self._count_recovery(state, probe)
         return Answered(predictions, chosen, chosen.arm.name, "", chosen)
 
     async def answer_async(
@@ -205,10 +230,12 @@ class EndpointRuntime:
     ) -> Answered:
         """Answer rows with models of any kind; raises as :meth:`answer` does."""
         failure: Exception | None = None
-        breaker = self._state(chosen).breaker
-        if breaker.closed or self._admits(live, chosen, breaker):
+        state = self._state(chosen)
+        closed = state.breaker.closed
+        probe = NO_PROBE if closed else state.breaker.probe(self._monotonic())
+        if closed or probe or _may_try_anyway(live, chosen):
             try:
-                answer = await self._ask(chosen, rows, with_scores, timeout_seconds)
+                answer = await self._ask(chosen, rows, with_scores, timeout_seconds, state, probe)
             except Unavailable as error:
                 successor = self._successor(chosen) if error.code == _CLOSED else None
                 if successor is None:
@@ -220,7 +247,7 @@ class EndpointRuntime:
                 return answer
             failure = answer
         fallback = live.fallback
-        if fallback is not None and not fallback.model.inline:
+        if fallback is not None and not fallback.model.inline and fallback.model is not chosen.model:
             try:
                 predictions = await fallback.model.predict_rows_async(
                     _known_to(fallback, rows), with_scores=with_scores, timeout_seconds=timeout_seconds
@@ -245,14 +272,11 @@ class EndpointRuntime:
             return
         self._cache.put(self._cache_key(answered.live, body, with_scores), answered.predictions, keep_seconds)
 
-    def observe(self, seen: Answered | str, latency_ms: float, n_rows: int, *, failed: bool) -> None:
-        """Count a request that was answered, or one that its arm, given by name, failed without an answer."""
+    def observe(self, seen: Answered | LiveArm, latency_ms: float, n_rows: int, *, failed: bool) -> None:
+        """Count a request that was answered, or one that the arm chosen for it failed without an answer."""
         second = int(self._now())
-        if isinstance(seen, Answered):
-            chosen = seen.chosen.arm
-            state = self._states.get((chosen.name, chosen.model_version_id))
-        else:
-            state = self._by_name.get(seen)
+        chosen = seen.chosen.arm if isinstance(seen, Answered) else seen.arm
+        state = self._states.get((chosen.name, chosen.model_version_id))
         if state is None:
             return  # the arm left the plan while it answered
         current = state.windows.current
@@ -314,7 +338,7 @@ class EndpointRuntime:
         """Forget every arm, as when the deployment is no longer served; return what was not reported."""
         for state in self._states.values():
             self._leave(state)
-        self._states, self._by_name, self._live = {}, {}, None
+        self._states, self._live = {}, None
         windows, self._left_over = self._left_over, []
         return windows
 
@@ -324,9 +348,10 @@ class EndpointRuntime:
         rows: list[dict[str, Any]],
         with_scores: bool,
         timeout_seconds: float,
+        state: ArmState,
+        probe: int,
     ) -> Answered | Exception:
         """Return a model's answer or its failure; what is not the model's fault is raised."""
-        state = self._state(chosen)
         try:
             predictions = await chosen.model.predict_rows_async(
                 rows, with_scores=with_scores, timeout_seconds=timeout_seconds
@@ -335,14 +360,14 @@ class EndpointRuntime:
             # Too many callers, or a version that was replaced meanwhile: not a broken model.
             innocent = isinstance(error, Unavailable) and error.code in (_OVERLOADED, _CLOSED)
             if innocent or isinstance(error, Invalid):
-                state.breaker.released()
+                state.breaker.released(probe)
                 raise
-            self._count_failure(state, error)
+            self._count_failure(state, error, probe)
             return error
         except BaseException:
-            state.breaker.released()
+            state.breaker.released(probe)
             raise
-        self._count_recovery(state)
+        self._count_recovery(state, probe)
         return Answered(predictions, chosen, chosen.arm.name, "", chosen)
 
     def _successor(self, closed: LiveArm) -> LiveArm | None:
@@ -371,7 +396,7 @@ class EndpointRuntime:
             return
         endpoint = live.endpoint
         sums = state.windows.sums(second - math.ceil(endpoint.fuse.window_seconds), second)
-        reason = blown_because(sums, endpoint.objectives, endpoint.fuse)
+        reason = blown_because(sums, endpoint.objectives, endpoint.fuse, alone=self._alone())
         if reason:
             state.blown = reason
             metrics.FUSE_BLOWN.labels(self._deployment_id, state.arm.name).set(1)
@@ -386,17 +411,9 @@ class EndpointRuntime:
     def _guarded(self, live: LiveEndpoint, state: ArmState) -> bool:
         return state.arm.mode == "live" and any(state.arm is one.arm for one in live.arms[1:])
 
-    def _admits(self, live: LiveEndpoint, chosen: LiveArm, breaker: Breaker) -> bool:
-        """Return whether a request may go to a model whose breaker is not closed."""
-        if breaker.allow(self._monotonic()):
-            return True
-        # Refusing spares a slow model work, and its callers the wait. A model that fails within microseconds has
-        # neither, so without a fallback each request may as well try.
-        return chosen.model.inline and live.fallback is None and live.endpoint.fallback.constant is None
-
-    def _count_failure(self, state: ArmState, error: Exception) -> None:
+    def _count_failure(self, state: ArmState, error: Exception, probe: int) -> None:
         now = self._monotonic()
-        state.breaker.failed(now)
+        state.breaker.failed(now, probe)
         metrics.MODEL_FAILURES.labels(self._deployment_id, state.arm.name).inc()
         if not state.breaker.closed:
             metrics.BREAKER_OPEN.labels(self._deployment_id, state.arm.name).set(1)
@@ -411,9 +428,9 @@ class EndpointRuntime:
                 breaker=state.breaker.state,
             )
 
-    def _count_recovery(self, state: ArmState) -> None:
+    def _count_recovery(self, state: ArmState, probe: int) -> None:
         was_closed = state.breaker.closed
-        state.breaker.succeeded()
+        state.breaker.succeeded(probe)
         if state.breaker.closed and not was_closed:
             metrics.BREAKER_OPEN.labels(self._deployment_id, state.arm.name).set(0)
             log.info(
@@ -438,7 +455,7 @@ class EndpointRuntime:
         error: Exception | None,
     ) -> Answered:
         fallback = live.fallback
-        if fallback is not None and fallback.model.inline:
+        if fallback is not None and fallback.model.inline and fallback.model is not chosen.model:
             try:
                 predictions = fallback.model.predict_rows(_known_to(fallback, rows), with_scores=with_scores)
             except Exception as second_error:  # noqa: BLE001 - the next in the chain answers
@@ -489,6 +506,15 @@ class EndpointRuntime:
                 difference_sum=_finite(one.difference_sum),
                 blown=bool(state.blown),
             )
+
+
+def _may_try_anyway(live: LiveEndpoint, chosen: LiveArm) -> bool:
+    """Whether a request may go to a model that is left alone.
+
+    Refusing spares a slow model work, and its callers the wait. A model that fails within microseconds has neither, so
+    without a fallback each request may as well try.
+    """
+    return chosen.model.inline and live.fallback is None and live.endpoint.fallback.constant is None
 
 
 def _fell_back(predictions: list[dict[str, Any]], live: LiveArm, kind: str, chosen: LiveArm) -> Answered:

@@ -37,6 +37,9 @@ class HttpPlanSource:
     ``GET /internal/plan?after=<generation>`` answers 200 with a plan, or 204 when that generation is the current one;
     ``POST /internal/plan/ack`` takes the acknowledgement and ``POST /internal/windows`` the reports. All carry the
     shared token.
+
+    A 204 names the epoch too: a control plane that was reset and has come to the same generation by another way has
+    another plan, which is then asked for.
     """
 
     def __init__(self, socket: Path, token: str) -> None:
@@ -47,13 +50,14 @@ class HttpPlanSource:
             timeout=_TIMEOUT_SECONDS,
             trust_env=False,
         )
+        self._epoch = ""
 
     async def fetch(self, after: int) -> FetchedPlan | None:
         """Return the current plan, or None if its generation is ``after``."""
-        try:
-            answer = await self._client.get("/internal/plan", params={"after": after})
-        except httpx.HTTPError as error:
-            raise _away(str(error) or type(error).__name__) from error
+        answer = await self._get(after)
+        epoch = answer.headers.get(EPOCH_HEADER, "")
+        if answer.status_code == HTTPStatus.NO_CONTENT and self._epoch and epoch and epoch != self._epoch:
+            answer = await self._get(-1)
         if answer.status_code in (HTTPStatus.NO_CONTENT, HTTPStatus.NOT_MODIFIED):
             return None
         if answer.status_code != HTTPStatus.OK:
@@ -62,7 +66,8 @@ class HttpPlanSource:
             plan = _decoder.decode(answer.content)
         except msgspec.DecodeError as error:
             raise _away(f"its plan cannot be read: {error}") from error
-        return FetchedPlan(plan, answer.headers.get(EPOCH_HEADER, ""))
+        self._epoch = answer.headers.get(EPOCH_HEADER, "")
+        return FetchedPlan(plan, self._epoch)
 
     async def acknowledge(self, acknowledgement: PlanAcknowledgement) -> None:
         """Report what became of a plan."""
@@ -75,6 +80,12 @@ class HttpPlanSource:
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
+
+    async def _get(self, after: int) -> httpx.Response:
+        try:
+            return await self._client.get("/internal/plan", params={"after": after})
+        except httpx.HTTPError as error:
+            raise _away(str(error) or type(error).__name__) from error
 
     async def _post(self, path: str, content: bytes) -> None:
         try:

@@ -102,17 +102,26 @@ class LiveEndpoint:
 
 
 @dataclass(frozen=True, slots=True)
+class Failure:
+    """An endpoint that should answer and cannot, or not with all its arms, whose it is, and why."""
+
+    workspace_id: str
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class ServingState:
     """Everything a request needs.
 
-    ``generation`` is -1 until a plan is in use. ``failed`` maps endpoints that should answer and cannot, or not with
-    all their arms, to the reason.
+    ``generation`` is -1 until a plan is in use. ``failed`` has the endpoints that should answer and cannot, or not with
+    all their arms, by id.
     """
 
     generation: int = -1
     epoch: str = ""
     endpoints: dict[str, LiveEndpoint] = field(default_factory=dict)
-    failed: dict[str, str] = field(default_factory=dict)
+    failed: dict[str, Failure] = field(default_factory=dict)
     credentials: dict[str, Credential] = field(default_factory=dict)
     workspaces: dict[str, str] = field(default_factory=dict)
     protected_model_ids: frozenset[str] = frozenset()

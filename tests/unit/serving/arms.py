@@ -88,10 +88,17 @@ class Stage:
     clock: Clock = field(default_factory=Clock)
     shadows: Any = None
     cache: Any = None
+    alone: bool = False
 
     def __post_init__(self) -> None:
         self.runtime = EndpointRuntime(
-            "dep_1", "ws_1", shadows=self.shadows, cache=self.cache, monotonic=self.clock, now=self.clock
+            "dep_1",
+            "ws_1",
+            shadows=self.shadows,
+            cache=self.cache,
+            alone=lambda: self.alone,
+            monotonic=self.clock,
+            now=self.clock,
         )
 
     def serve(
@@ -125,7 +132,7 @@ class Stage:
         except Invalid as error:
             return error
         except Exception as error:  # noqa: BLE001 - handed to the test
-            self.runtime.observe(chosen.arm.name, latency_ms, len(rows), failed=True)
+            self.runtime.observe(chosen, latency_ms, len(rows), failed=True)
             return error
         self.runtime.observe(answered, latency_ms, len(rows), failed=False)
         return answered

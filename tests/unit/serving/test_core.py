@@ -11,7 +11,10 @@ from tests.unit.serving.conftest import KEY, call, predict, until
 
 from arkwright.contracts import Fallback, Limits
 from arkwright.core.errors import Unavailable
+from arkwright.serving.bodies import BodyReader
 from arkwright.serving.core import InferenceCore
+from arkwright.serving.protocols.v1 import Predict
+from arkwright.serving.runtime import EndpointRuntime
 
 ROW = {"tenure": 3, "contract": "month", "customer": "c1"}
 
@@ -168,3 +171,100 @@ async def test_signals_count_what_is_in_flight_and_what_waits(platform):
         with pytest.raises(Unavailable):
             for _ in range(10_000):
                 core.slots.acquire(str(_))
+
+
+@pytest.fixture
+def observed(monkeypatch):
+    """Collect what is counted of each request: how long it took, and whether its arm failed."""
+    seen = []
+    observe = EndpointRuntime.observe
+
+    def noted(self, answered, latency_ms, n_rows, *, failed):
+        seen.append((latency_ms, failed))
+        observe(self, answered, latency_ms, n_rows, failed=failed)
+
+    monkeypatch.setattr(EndpointRuntime, "observe", noted)
+    return seen
+
+
+@pytest.mark.parametrize("n_rows", [1, 1_200])
+async def test_the_upload_of_a_body_is_not_counted_as_its_arm_s_time(platform, monkeypatch, observed, n_rows):
+    read = BodyReader.read
+
+    async def slowly(self, request, receive):
+        request.started -= 25.0
+        return await read(self, request, receive)
+
+    monkeypatch.setattr(BodyReader, "read", slowly)
+    publish(platform)
+    async with Serving(platform) as plane:
+        answer = await predict(plane, [ROW] * n_rows)
+        broken(plane)
+        failed = await predict(plane, [ROW] * n_rows)
+    assert answer.json["latency_ms"] >= 25_000
+    assert failed.status == 500
+    assert [was for _latency, was in observed] == [False, True]
+    assert all(0 <= latency < 20_000 for latency, _was in observed)
+
+
+async def test_a_body_that_cannot_be_decoded_is_no_failure_of_the_model(platform, monkeypatch, observed):
+    slices = Predict.slices
+
+    def breaking(self, request, live):
+        yield next(slices(self, request, live))
+        raise RuntimeError("the decoder is broken")
+
+    monkeypatch.setattr(Predict, "slices", breaking)
+    publish(platform)
+    async with Serving(platform) as plane:
+        answer = await predict(plane, [ROW] * 1_200)
+    assert (answer.status, observed) == (500, [])
+
+
+@pytest.fixture
+def large(monkeypatch):
+    """Collect the protocols whose requests were answered in the scoring thread."""
+    seen = []
+    answer = InferenceCore._answer_large
+
+    async def noted(self, request, adapter, **how):
+        seen.append(adapter.name)
+        return await answer(self, request, adapter, **how)
+
+    monkeypatch.setattr(InferenceCore, "_answer_large", noted)
+    return seen
+
+
+def small_bodies(n_rows):
+    """Return a body of each protocol with so many rows, well below the size of a large one."""
+    cells = [[1, "a"]] * n_rows
+    tensors = [
+        {"name": "tenure", "datatype": "INT8", "shape": [n_rows], "data": [1] * n_rows},
+        {"name": "contract", "datatype": "BYTES", "shape": [n_rows, 1], "data": ["a"] * n_rows},
+    ]
+    rows = [{"tenure": 1, "contract": "a"}] * n_rows
+    return {
+        "v1": ("/v1/inference/dep_1:predict", {"instances": rows}),
+        "model_server": ("/predict", {"inputs": rows}),
+        "mlflow": ("/invocations", {"dataframe_split": {"columns": ["tenure", "contract"], "data": cells}}),
+        "mlflow lists": ("/invocations", {"inputs": cells}),
+        "mlflow columns": ("/invocations", {"inputs": {"tenure": [1] * n_rows, "contract": ["a"] * n_rows}}),
+        "mlflow csv": ("/invocations", b"tenure,contract\n" + b"1,a\n" * n_rows),
+        "open_inference": ("/v2/models/churn/infer", {"inputs": tensors}),
+    }
+
+
+@pytest.mark.parametrize("name", small_bodies(1))
+async def test_a_small_body_of_many_rows_does_not_hold_the_event_loop(platform, large, name):
+    publish(platform)
+    async with Serving(platform) as plane:
+        for n_rows in (100, 300):
+            path, document = small_bodies(n_rows)[name]
+            body = document if isinstance(document, bytes) else msgspec.json.encode(document)
+            assert len(body) < 32_768
+            media_type = "text/csv" if isinstance(document, bytes) else "application/json"
+            answer = await call(
+                plane, "POST", path, body, {"authorization": f"Bearer {KEY}", "content-type": media_type}
+            )
+            assert answer.status == 200, answer.body
+            assert len(large) == (n_rows > 200)

@@ -221,3 +221,13 @@ async def test_at_full_load_refusals_say_when_to_come_back_and_health_answers(pl
             assert (status, headers["retry-after"]) == (429, "1")
             writer.write(request(b"", path="/health/ready", method="GET"))
             assert (await answer_of(reader))[0] == 200
+
+
+async def test_a_small_body_of_many_rows_goes_to_the_scoring_thread(platform, ordinary_requests):
+    few, many = (msgspec.json.encode({"instances": [{"tenure": 1, "contract": "a"}] * n}) for n in (150, 300))
+    async with live_plane(platform) as (_plane, port), connection(port) as (reader, writer):
+        for body, n_ordinary in ((few, 0), (many, 1)):
+            assert len(body) < direct.INLINE_BODY_BYTES
+            writer.write(request(body))
+            assert (await answer_of(reader))[0] == 200
+            assert len(ordinary_requests) == n_ordinary

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 
 import grpc
 import pytest
 from tests.unit.serving.conftest import KEY, predict, until
 
 from arkwright.core.errors import Conflict
+from arkwright.serving.core import InferenceCore
 from arkwright.serving.grpc.messages import SERVICE, messages
 from arkwright.serving.grpc.server import GrpcServer
 
@@ -139,3 +140,69 @@ async def test_a_port_that_is_taken_is_said_so(platform):
     finally:
         await first.stop()
         plane.core.close()
+
+
+@asynccontextmanager
+async def unsent(platform, n_slots=256):
+    """Run the service; give the plane and a way to begin a call on a connection of its own and send no message."""
+    platform.settings.predict_max_in_flight = n_slots
+    platform.publish(1, platform.arm(platform.bundle(1.0)))
+    plane = platform.plane()
+    await plane.start()
+    await until(lambda: plane.holder.ready)
+    server = GrpcServer(plane.core, "127.0.0.1:0", platform.settings.predict_max_body_bytes)
+    await server.start()
+    async with AsyncExitStack() as stack:
+
+        async def begin(metadata=BEARER):
+            options = [("grpc.use_local_subchannel_pool", 1)]
+            channel = grpc.aio.insecure_channel(f"127.0.0.1:{server.port}", options)
+            await stack.enter_async_context(channel)
+            return channel.stream_unary(f"/{SERVICE}/ModelInfer")(metadata=metadata, timeout=10)
+
+        yield plane, begin
+    await server.stop()
+    await plane.stop()
+
+
+@pytest.mark.parametrize("metadata", [(), (("authorization", "Bearer ak_unknown"),)])
+async def test_a_stranger_is_refused_before_a_message_is_read(platform, metadata):
+    async with unsent(platform) as (_plane, begin):
+        code = await (await begin(metadata)).code()
+    assert code.name == "UNAUTHENTICATED"
+
+
+async def test_no_more_calls_are_read_at_once_than_may_be_in_flight(platform):
+    seen = []
+    async with unsent(platform, 1) as (plane, begin):
+        refuse_unread = plane.core.refuse_unread
+
+        async def noted(*args):
+            seen.append(args)
+            return await refuse_unread(*args)
+
+        plane.core.refuse_unread = noted
+        held = [await begin() for _ in range(9)]
+        await until(lambda: len(seen) == 9)
+        assert (await (await begin()).code()).name == "RESOURCE_EXHAUSTED"
+        for each in held:
+            each.cancel()
+
+
+async def test_a_small_message_of_many_rows_goes_to_the_scoring_thread(platform, monkeypatch):
+    seen = []
+    answer = InferenceCore._answer_large
+
+    async def noted(self, request, adapter, **how):
+        seen.append(request.size_bytes)
+        return await answer(self, request, adapter, **how)
+
+    monkeypatch.setattr(InferenceCore, "_answer_large", noted)
+    request = messages().ModelInferRequest(model_name="churn")
+    request.inputs.add(name="tenure", datatype="INT64", shape=[300]).contents.int64_contents.extend([3] * 300)
+    request.inputs.add(name="contract", datatype="BYTES", shape=[300]).contents.bytes_contents.extend([b"x"] * 300)
+    content = request.SerializeToString()
+    async with served(platform) as (_plane, call):
+        await call("ModelInfer", infer_request().SerializeToString())
+        await call("ModelInfer", content)
+    assert seen == [len(content)]

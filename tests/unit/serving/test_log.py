@@ -427,3 +427,16 @@ def test_texts_of_any_script_and_missing_ones_survive(tmp_path):
     assert [(row["label"], row["score"]) for row in logged] == [("ja ✓", 1.0), ("nein", None), (None, 0.0)]
     (segment,) = tmp_path.glob("*/*/*.arrows")
     read_segment(segment, "predictions").table.validate(full=True)
+
+
+def test_what_could_not_be_written_is_still_billed_with_the_next_batch() -> None:
+    from arkwright.serving.log_columns import PredictionColumns
+
+    columns = PredictionColumns("ws_1", "dep_1")
+    columns.count("mv_1", "1.0.0", "stable", 3, 13, 900)
+    _, lost = columns.take()
+    columns.put_usage_back()
+    columns.count("mv_1", "1.0.0", "stable", 1, 1, 100)
+    (counted,) = msgspec.json.decode(columns.take()[1], type=list[UsageCount])
+    assert msgspec.json.decode(lost, type=list[UsageCount])[0].rows == 13
+    assert (counted.requests, counted.rows, counted.request_bytes) == (4, 14, 1000)

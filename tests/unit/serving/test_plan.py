@@ -341,7 +341,7 @@ async def test_what_an_arm_did_is_known_after_a_step_and_forgotten_after_a_remov
     holder = await started(platform)
     await until(lambda: holder.ready)
     runtime = holder.state.endpoints["dep_1"].runtime
-    runtime.observe("canary", 1.0, 1, failed=False)
+    runtime.observe(holder.state.endpoints["dep_1"].arms[1], 1.0, 1, failed=False)
     platform.publish(2, platform.arm(stable, traffic_percent=50.0), platform.arm(canary, "1.1.0", name="canary"))
     await until(lambda: holder.state.generation == 2)
     assert holder.state.endpoints["dep_1"].runtime is runtime
@@ -476,13 +476,13 @@ async def test_a_broken_shadow_or_fallback_is_reported_and_takes_nothing_from_th
     await until(lambda: holder.ready)
     assert digests(holder) == [good]
     assert holder.state.endpoints["dep_1"].shadows == ()
-    assert "shadow version 2.0.0" in holder.state.failed["dep_1"]
+    assert "shadow version 2.0.0" in holder.state.failed["dep_1"].reason
     plan = platform.publish(2, platform.arm(good))
     endpoint = msgspec.structs.replace(plan.endpoints["dep_1"], fallback=Fallback(arm=platform.arm(missing, "0.9.0")))
     platform.control.plan = msgspec.structs.replace(plan, endpoints={"dep_1": endpoint})
     await until(lambda: holder.state.generation == 2)
     assert digests(holder) == [good]
-    assert "fallback version 0.9.0" in holder.state.failed["dep_1"]
+    assert "fallback version 0.9.0" in holder.state.failed["dep_1"].reason
     await holder.stop()
 
 
@@ -561,7 +561,7 @@ async def test_a_model_that_does_not_start_leaves_the_previous_one_serving(platf
     platform.publish(2, platform.arm(platform.bundle(2.0), "2.0.0"))
     await until(lambda: holder.state.generation == 2)
     assert digests(holder) == kept
-    assert "it died" in holder.state.failed["dep_1"]
+    assert "it died" in holder.state.failed["dep_1"].reason
     assert [model.closed for model in general] == [False, True]
     await holder.stop()
 
@@ -570,7 +570,7 @@ async def test_a_data_plane_without_general_models_says_so(platform, general):
     platform.publish(1, platform.arm(platform.bundle(1.0)))
     holder = await started(platform)
     await until(lambda: holder.ready)
-    assert "compiled models only" in holder.state.failed["dep_1"]
+    assert "compiled models only" in holder.state.failed["dep_1"].reason
     await holder.stop()
 
 
@@ -584,7 +584,7 @@ async def test_a_bundle_that_never_arrives_keeps_no_other_endpoint_from_being_re
     await holder.start()
     await until(lambda: holder.ready)
     assert set(holder.state.endpoints) == {"dep_1"}
-    assert "still being loaded" in holder.state.failed["dep_2"]
+    assert "still being loaded" in holder.state.failed["dep_2"].reason
     gate.set()
     await until(lambda: set(holder.state.endpoints) == {"dep_1", "dep_2"} and not holder.state.failed)
     await holder.stop()
@@ -600,4 +600,59 @@ async def test_the_models_of_possible_rollbacks_have_a_budget(platform, monkeypa
     await until(lambda: holder.pool.digests() == {new})
     platform.publish(3, platform.arm(old))
     await until(lambda: digests(holder) == [old])
+    await holder.stop()
+
+
+async def test_a_plan_does_not_wait_for_the_models_of_another_plans_rollbacks(platform, monkeypatch):
+    old, new, next_one = (platform.bundle(weight) for weight in (1.0, 2.0, 3.0))
+    platform.publish(1, platform.arm(new), fallback_digests=(old,))
+    holder = a_holder(platform)
+    begun, gate, preloaded = threading.Event(), threading.Event(), []
+
+    def slowly(digest, _max_bytes):
+        begun.set()
+        gate.wait(10)
+        preloaded.append(digest)
+
+    monkeypatch.setattr(holder.pool, "_read_small", slowly)
+    await holder.start()
+    await until(begun.is_set)
+    platform.publish(2, platform.arm(next_one, "3.0.0"))
+    await until(lambda: holder.state.generation == 2)
+    assert digests(holder) == [next_one]
+    assert not preloaded, "it is still at it"
+    gate.set()
+    await holder.stop()
+
+
+# With and without the control plane
+
+
+async def test_the_fuses_decide_only_after_the_control_plane_was_away_for_some_seconds(platform, monkeypatch):
+    platform.publish(1, platform.arm(platform.bundle(1.0)))
+    holder = await started(platform)
+    await until(lambda: holder.ready)
+    platform.control.away = True
+    await until(lambda: not holder.reachable)
+    assert not holder.alone
+    monkeypatch.setattr("arkwright.serving.plan._ALONE_SECONDS", 0.0)
+    assert holder.alone
+    assert holder.state.endpoints["dep_1"].runtime._alone()
+    platform.control.away = False
+    await until(lambda: holder.reachable)
+    assert not holder.alone
+    await holder.stop()
+
+
+async def test_a_data_plane_of_which_no_endpoint_answers_is_not_able_and_one_without_endpoints_is(platform):
+    platform.publish(1)
+    holder = await started(platform)
+    await until(lambda: holder.ready)
+    assert holder.able
+    platform.publish(2, platform.arm("sha256:" + "0" * 64))
+    await until(lambda: holder.state.generation == 2)
+    assert holder.ready
+    assert not holder.able
+    platform.publish(3, platform.arm(platform.bundle(1.0)))
+    await until(lambda: holder.able)
     await holder.stop()

@@ -177,6 +177,42 @@ async def test_invocations_refuses_in_mlflow_s_words(serve, document, word):
     assert word in answer.json["message"]
 
 
+@pytest.mark.parametrize("number", ["1_000", "infinity", "-inf", "1e999", "\u0661", "0x1", "+nan", "."])
+async def test_a_number_in_csv_is_written_as_one(serve, number):
+    async with serve as plane:
+        answer = await post(
+            plane, "/invocations", f"tenure,contract\n{number},month\n".encode(), content_type="text/csv"
+        )
+    assert answer.status == 400
+    assert "rows[0].tenure" in answer.json["message"]
+
+
+@pytest.mark.parametrize("number", ["1", "+1.", "-.5", " 1e-3", "1E+2 ", ""])
+async def test_a_number_in_csv_may_be_written_as_usual(serve, number):
+    async with serve as plane:
+        answer = await post(
+            plane, "/invocations", f"tenure,contract\n{number},month\n".encode(), content_type="text/csv"
+        )
+    assert answer.status == 200, answer.body
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"tenure,contract,tenure\n1,month,2\n", "text/csv"),
+        (
+            b'{"dataframe_split": {"columns": ["tenure", "contract", "tenure"], "data": [[1, "month", 2]]}}',
+            "application/json",
+        ),
+    ],
+)
+async def test_a_column_that_comes_twice_is_refused_with_its_name(serve, body, content_type):
+    async with serve as plane:
+        answer = await post(plane, "/invocations", body, content_type=content_type)
+    assert answer.status == 400
+    assert "'tenure' twice" in answer.json["message"]
+
+
 @pytest.mark.parametrize("text", [b"tenure,contract\nx,month\n", b"tenure,contract\n1\n", b"tenure\n\xff\n"])
 async def test_invocations_refuses_csv_that_is_none(serve, text):
     async with serve as plane:
@@ -424,7 +460,22 @@ async def test_health_is_one_address_for_all(serve):
     async with serve as plane:
         answer = await call(plane, "GET", "/health")
     assert (answer.status, answer.json["status"]) == (200, "ready")
-    assert answer.json["serving"]["failed"] == []
+    assert answer.json["serving"]["failed_endpoints"] == 0
+    assert "dep_1" not in answer.body.decode(), "whoever asks has shown no key"
+
+
+async def test_where_no_endpoint_of_the_plan_answers_every_probe_of_readiness_says_so(platform):
+    platform.publish(1, platform.arm("sha256:" + "0" * 64))
+    plane = platform.plane()
+    await plane.start()
+    await until(lambda: plane.holder.ready)
+    answers = {path: await call(plane, "GET", path) for path in ("/health/ready", "/v2/health/ready", "/ping")}
+    alive = await call(plane, "GET", "/health/live")
+    await plane.stop()
+    assert {answer.status for answer in answers.values()} == {503}
+    assert answers["/health/ready"].json["status"] == "failed"
+    assert answers["/health/ready"].json["serving"]["failed_endpoints"] == 1
+    assert alive.status == 200
 
 
 async def test_older_dashboards_find_their_metrics(serve):

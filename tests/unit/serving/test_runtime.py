@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
@@ -87,10 +88,13 @@ def test_a_failing_canary_loses_its_traffic_to_the_first_arm(stage):
     assert {stage.ask(one).arm_name for one in REQUESTS} == {"stable"}
 
 
-def test_a_slow_canary_loses_its_traffic_too(stage):
+def test_a_slow_canary_loses_its_traffic_too_where_the_control_plane_is_away(stage):
     canary(stage, objectives=Objectives(latency_ms_p95=50.0), fuse=Fuse(min_requests=20))
     for one in canary_requests(stage):
         stage.ask(one, latency_ms=80.0)
+    stage.windows()
+    assert not stage.runtime.blown, "while the control plane answers, it decides"
+    stage.alone = True
     stage.windows()
     assert "95th" in stage.runtime.blown["canary"]
 
@@ -174,7 +178,7 @@ def test_an_answer_that_arrives_after_its_arm_left_counts_for_nobody(stage):
     answered = stage.runtime.answer(live, chosen, [{}])
     stage.serve(live.arms[0])
     stage.runtime.observe(answered, 1.0, 1, failed=False)
-    stage.runtime.observe("canary", 1.0, 1, failed=True)
+    stage.runtime.observe(chosen, 1.0, 1, failed=True)
     assert stage.windows() == {}
 
 
@@ -184,7 +188,61 @@ def test_a_request_that_began_under_the_last_plan_goes_by_the_newest(stage):
     assert stage.runtime.choose(old, "req_1", None) is new.arms[0]
 
 
+def test_an_error_of_a_version_that_was_replaced_does_not_count_against_the_new_one(stage):
+    canary(stage)
+    old = stage.live.arms[1]
+    stage.serve(stage.live.arms[0], stub_arm("canary", 50.0, version="mv_new"))
+    stage.runtime.observe(old, 1.0, 1, failed=True)
+    assert stage.windows() == {}
+
+
 # The breaker
+
+
+def test_a_large_request_counts_once_for_the_breaker_and_goes_to_its_fallback_as_a_whole(stage):
+    model = StubModel(error=Broken("no"))
+    live = stage.serve(stub_arm(model=model), fallback=stub_arm("stable", version="mv_0"))
+    answered = None
+    for _ in range(CONSECUTIVE * 3):
+        answered = stage.runtime.answer(live, live.arms[0], [{}] * 100, earlier=answered)
+        assert answered.fallback == "previous_version"
+    assert model.calls == 1
+    model.error = None
+    assert stage.ask().fallback == ""
+
+
+def test_the_parts_of_one_large_request_are_one_probe(stage):
+    model = StubModel(error=Broken("no"))
+    live = stage.serve(stub_arm(model=model), constant={"label": "No", "score": 0.0})
+    for _ in range(CONSECUTIVE):
+        stage.ask()
+    model.error = None
+    stage.clock.now += FIRST_PAUSE_SECONDS
+    answered = None
+    for _ in range(PROBES * 2):
+        answered = stage.runtime.answer(live, live.arms[0], [{}] * 100, earlier=answered)
+        assert not answered.fallback
+    assert stage.runtime._states["stable", "mv_stable"].breaker.state == "half-open"
+
+
+async def test_requests_in_flight_when_a_child_dies_are_one_failure_and_not_sixty():
+    stage = Stage()
+    gate = asyncio.Event()
+
+    class Dying(StubModel):
+        async def predict_rows_async(self, rows, *, with_scores=False, timeout_seconds):
+            await gate.wait()
+            return self.predict_rows(rows)
+
+    model = Dying(error=Broken("died"), inline=False)
+    live = stage.serve(stub_arm(model=model))
+    requests = [stage.runtime.answer_async(live, live.arms[0], [{}], timeout_seconds=1.0) for _ in range(64)]
+    running = asyncio.gather(*requests, return_exceptions=True)
+    await asyncio.sleep(0)
+    gate.set()
+    assert {type(one) for one in await running} == {Broken}
+    breaker = stage.runtime._states["stable", "mv_stable"].breaker
+    assert breaker.retry_at == stage.clock.now + FIRST_PAUSE_SECONDS
 
 
 def test_a_canary_whose_breaker_is_open_is_not_asked_and_owes_its_requests(stage):
@@ -254,6 +312,17 @@ def test_the_constant_answers_when_the_previous_version_fails_as_well(stage):
     answered = stage.ask(rows=[{"customer": "c1"}, {}])
     assert (answered.arm_name, answered.fallback) == ("fallback", "constant")
     assert answered.predictions == [{"customer": "c1", "label": "No", "score": 0.0}, {"label": "No", "score": 0.0}]
+
+
+@pytest.mark.parametrize("inline", [True, False])
+async def test_a_fallback_that_is_the_failing_model_itself_is_not_asked(inline):
+    stage = Stage()
+    model = StubModel(error=Broken("no"), inline=inline)
+    same = stub_arm("stable", version="mv_0", model=model)
+    live = stage.serve(stub_arm(model=model), fallback=same, constant={"label": "No", "score": 0.0})
+    answered = await stage.runtime.answer_async(live, live.arms[0], [{}], timeout_seconds=1.0)
+    assert answered.fallback == "constant"
+    assert model.calls == 1
 
 
 def test_a_constant_always_has_the_members_of_a_prediction(stage):

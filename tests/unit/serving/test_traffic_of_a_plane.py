@@ -153,3 +153,18 @@ async def test_when_a_model_fails_the_previous_version_answers_and_the_answer_sa
     )
     assert len(after.json["predictions"]) == rows
     assert after.json["predictions"] != before.json["predictions"]
+
+
+async def test_a_large_request_that_its_model_fails_is_one_failure_and_not_one_for_each_slice(platform, monkeypatch):
+    failures = 'arkwright_model_failures_total{arm="stable",deployment="dep_1"}'
+    arm, previous = platform.arm(platform.bundle(1.0)), platform.arm(platform.bundle(2.0), "0.9.0")
+    async with serving(platform, arm, fallback=Fallback(arm=previous)) as plane:
+        breaks(monkeypatch, plane, "stable")
+        before = total(failures)
+        answer = await predict(plane, [ROW] * 2_000)
+        after = total(failures)
+        monkeypatch.undo()
+        small = await predict(plane, [ROW])
+    assert answer.json["fallback"] == "previous_version"
+    assert after == before + 1
+    assert "fallback" not in small.json, "the breaker did not open for all"

@@ -38,6 +38,9 @@ from arkwright.serving.request_ids import name_request
 from arkwright.serving.state import LiveEndpoint
 
 _GRACE_SECONDS = 30.0
+# Calls that hold no prediction slot, such as a probe of the server's health.
+_PROBES = 8
+_INFER = f"/{SERVICE}/ModelInfer"
 _CODES = {
     HTTPStatus.UNAUTHORIZED: grpc.StatusCode.UNAUTHENTICATED,
     HTTPStatus.FORBIDDEN: grpc.StatusCode.PERMISSION_DENIED,
@@ -87,6 +90,10 @@ class ModelInfer(Adapter):
         request.named, request.version = message.model_name, message.model_version
         if message.id:
             request.request_id = name_request(message.id.encode())
+
+    def rows_at_most(self, request: Request) -> int:
+        """Return the longest side of a tensor."""
+        return max((max(given.shape, default=0) for given in request.document.inputs), default=0)
 
     def rows(self, request: Request, live: LiveEndpoint) -> list[dict[str, Any]]:
         """Return the tensors as rows."""
@@ -138,6 +145,32 @@ class ModelInfer(Adapter):
         return Reply(text.encode(), error.status, headers=error_headers(error))
 
 
+class _Doorkeeper(grpc.aio.ServerInterceptor):  # type: ignore[misc]
+    """Refuses a prediction by its metadata, before its message is read into memory."""
+
+    def __init__(self, core: InferenceCore, adapter: Adapter) -> None:
+        self._core = core
+        self._adapter = adapter
+
+    async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], details: Any) -> Any:
+        """Return what answers a call."""
+        if details.method == _INFER:
+            request = self._core.request(_scope_of(details.invocation_metadata))
+            refusal = await self._core.refuse_unread(request, self._adapter)
+            if refusal is not None:
+                return _refused(refusal)
+        return await continuation(details)
+
+
+def _refused(reply: Reply) -> Any:
+    """Return a handler that only refuses; it takes a stream, of which it reads nothing."""
+
+    async def refuse(_messages: Any, context: Context) -> None:
+        await _abort(context, reply)
+
+    return grpc.stream_unary_rpc_method_handler(refuse)
+
+
 class GrpcServer:
     """The service on a port.
 
@@ -171,11 +204,14 @@ class GrpcServer:
             If the port is taken.
         """
         server = grpc.aio.server(
+            interceptors=(_Doorkeeper(self._core, self._adapter),),
             options=(
+                ("grpc.max_concurrent_streams", self._core.max_in_flight + _PROBES),
                 ("grpc.max_receive_message_length", self._max_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", int(self._shared)),
-            )
+            ),
+            maximum_concurrent_rpcs=self._core.max_in_flight + _PROBES,
         )
         served = messages()
         answers: dict[str, tuple[Any, Callable[[Any, Context], Awaitable[Any]]]] = {
@@ -212,7 +248,7 @@ class GrpcServer:
             self._server = None
 
     async def _model_infer(self, body: bytes, context: Context) -> bytes:
-        request = self._core.request(_scope_of(context))
+        request = self._core.request(_scope_of(context.invocation_metadata()))
         request.body, request.size_bytes = body, len(body)
         reply = await self._core.attempt(request, self._adapter)
         if reply.status != HTTPStatus.OK:
@@ -237,7 +273,7 @@ class GrpcServer:
         return messages().ModelMetadataResponse(**model_metadata(live))
 
     async def _find(self, asked: Any, context: Context) -> LiveEndpoint:
-        request = self._core.request(_scope_of(context))
+        request = self._core.request(_scope_of(context.invocation_metadata()))
         try:
             live = await self._core.look_up(request, asked.name)
             check_version(live, asked.version)
@@ -247,12 +283,9 @@ class GrpcServer:
         return live
 
 
-def _scope_of(context: Context) -> Scope:
+def _scope_of(metadata: Any) -> Scope:
     """Return a call's metadata as the core knows a request's head."""
-    headers = [
-        (key.encode(), value if isinstance(value, bytes) else value.encode())
-        for key, value in context.invocation_metadata() or ()
-    ]
+    headers = [(key.encode(), value if isinstance(value, bytes) else value.encode()) for key, value in metadata or ()]
     return {"type": "grpc", "method": "POST", "path": f"/{SERVICE}", "query_string": b"", "headers": headers}
 
 

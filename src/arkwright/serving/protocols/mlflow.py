@@ -14,8 +14,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Sequence
 from http import HTTPStatus
+from math import isfinite
 from typing import Any, ClassVar
 
 import msgspec
@@ -33,6 +35,7 @@ from arkwright.serving.state import LiveEndpoint
 _HINT = "Send one of dataframe_split, dataframe_records, instances or inputs, as MLflow's scoring protocol has them."
 _SHAPES = ("dataframe_split", "dataframe_records", "instances", "inputs")
 _CSV = b"text/csv"
+_NUMBER = re.compile(r"[ \t]*[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?[ \t]*")
 _BLANK_CELLS = frozenset({"", "NA", "N/A", "NaN", "nan", "NULL", "null"})
 _ERROR_CODES = {
     HTTPStatus.UNAUTHORIZED: "UNAUTHENTICATED",
@@ -77,6 +80,16 @@ class Invocations(Adapter):
         if request.headers.get(b"content-type", b"").partition(b";")[0].strip().lower() != _CSV:
             request.document = _decode(request.body)
 
+    def rows_at_most(self, request: Request) -> int:
+        """Return the length of the longest list, or how many lines of CSV there are."""
+        body: _Body | None = request.document
+        if body is None:
+            return request.body.count(b"\n")
+        if isinstance(body.inputs, dict):
+            return max((len(cells) for cells in body.inputs.values() if isinstance(cells, list)), default=0)
+        split = body.dataframe_split
+        return len((split.data if split else None) or body.dataframe_records or body.instances or body.inputs or ())
+
     def rows(self, request: Request, live: LiveEndpoint) -> list[dict[str, Any]]:
         """Return the instances."""
         signature = live.arms[0].bundle.signature
@@ -88,7 +101,9 @@ class Invocations(Adapter):
         elif body.dataframe_split is not None:
             split = body.dataframe_split
             check_count(len(split.data), request.max_rows)
-            rows = _positional("dataframe_split.data", split.data, split.columns or names)
+            given = split.columns or names
+            _check_once("dataframe_split.columns", given)
+            rows = _positional("dataframe_split.data", split.data, given)
         elif body.dataframe_records is not None:
             rows = body.dataframe_records
         elif body.instances is not None:
@@ -130,7 +145,7 @@ class Ping:
 
     async def __call__(self, _request: Request, _receive: Receive) -> Reply:
         """Answer with an empty line."""
-        status = HTTPStatus.OK if self._core.ready else HTTPStatus.SERVICE_UNAVAILABLE
+        status = HTTPStatus.OK if self._core.able else HTTPStatus.SERVICE_UNAVAILABLE
         return Reply(b"\n", status)
 
 
@@ -220,7 +235,9 @@ def _csv_rows(body: bytes, numeric: set[str], max_rows: int) -> list[dict[str, A
         raise _misshapen("body", "is not UTF-8") from None
     rows: list[dict[str, Any]] = []
     try:
-        for index, cells in enumerate(csv.DictReader(io.StringIO(text), strict=True)):
+        reader = csv.DictReader(io.StringIO(text), strict=True)
+        _check_once("header", reader.fieldnames or ())
+        for index, cells in enumerate(reader):
             if None in cells or None in cells.values():
                 raise _misshapen(f"rows[{index}]", "has another number of cells than the header")
             rows.append({name: _cell(index, name, cell, numeric) for name, cell in cells.items()})
@@ -235,10 +252,19 @@ def _cell(index: int, name: str, text: str, numeric: set[str]) -> Any:
         return None
     if name not in numeric:
         return text
-    try:
-        return float(text)
-    except ValueError:
-        raise _misshapen(f"rows[{index}].{name}", f"is the text {text[:40]!r}: expected a number") from None
+    # float() also takes 1_000, infinity, and the digits of every script.
+    if _NUMBER.fullmatch(text) and isfinite(number := float(text)):
+        return number
+    raise _misshapen(f"rows[{index}].{name}", f"is the text {text[:40]!r}: expected a number")
+
+
+def _check_once(field: str, names: Sequence[str]) -> None:
+    """Refuse a name that comes twice: which of its cells was meant is anybody's guess."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise _misshapen(field, f"has the column {name[:100]!r} twice")
+        seen.add(name)
 
 
 def _misshapen(field: str, message: str) -> Invalid:

@@ -60,6 +60,10 @@ class PredictSync(Predict):
         n_names = sum(map(len, rows or ())) + 1 + bool(body.deployment) + bool(body.model)
         check_unique(request.body, n_names)
 
+    def rows_at_most(self, request: Request) -> int:
+        """Return how many instances there are."""
+        return len(request.document)
+
     def rows(self, request: Request, live: LiveEndpoint) -> list[dict[str, Any]]:  # noqa: ARG002 - see Adapter
         """Return the instances."""
         rows: list[dict[str, Any]] = request.document

@@ -90,6 +90,10 @@ class Infer(Adapter):
             request.request_id = name_request(read.id.encode("utf-8", "replace"))
         request.document = read, bytes(request.body[len(body) :])
 
+    def rows_at_most(self, request: Request) -> int:
+        """Return the longest side of a tensor."""
+        return max((max(given.shape, default=0) for given in request.document[0].inputs), default=0)
+
     def rows(self, request: Request, live: LiveEndpoint) -> list[dict[str, Any]]:
         """Return the tensors as rows."""
         read, rest = request.document
@@ -182,7 +186,7 @@ class OpenInference:
         if path == "/v2/health/live":
             return HTTPStatus.OK, {"live": True}
         if path == "/v2/health/ready":
-            ready = self._core.ready
+            ready = self._core.able
             return HTTPStatus.OK if ready else HTTPStatus.SERVICE_UNAVAILABLE, {"ready": ready}
         named, version, action = split_path(path)
         live = await self._core.look_up(request, named)
