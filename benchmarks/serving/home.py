@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import msgspec
 
-from arkwright.contracts import Arm, Credential, Endpoint, RoutePlan
+from arkwright.contracts import Arm, Credential, Endpoint, Limits, RoutePlan
 
 KEY = "ak_" + "b" * 40
 WORKSPACE = "ws_00000000000000000000000001"
@@ -47,6 +47,8 @@ def make_plan(endpoints: dict[str, tuple[Arm, ...]], generation: int = 1, **want
         workspace_id=WORKSPACE,
         role="admin",
     )
+    # A limit that nobody reaches, so that counting towards it is part of what is measured.
+    wanted.setdefault("limits", Limits(requests_per_second=1e6, burst=1_000_000))
     compiled = {
         name: Endpoint(
             deployment_id=name,

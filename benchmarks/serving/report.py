@@ -12,9 +12,9 @@ PAGE = """# Serving, measured
 `make bench-serving` (`python benchmarks/serving/run.py`): ours beside the usual model servers, with one model, the same
 rows, on one machine, in one run. The model is an ordinary scikit-learn pipeline over fifteen mixed columns (imputation,
 one-hot encoding, LightGBM with 100 trees of 31 leaves); missing cells are in the rows. Ours runs as it is shipped:
-authentication, limits, validation, prediction log and metrics are on. Peers run as one worker, with micro-batching on
-where they have it, each in an environment of its own (`benchmarks/serving/peers/`). Load comes from wrk on the same
-machine, so the client takes processor time from every server alike.
+authentication, rate limit, validation, prediction log, metrics and trace context are on. Peers run as one worker, with
+micro-batching on where they have it, each in an environment of its own (`benchmarks/serving/peers/`). Load comes from
+wrk on the same machine, so the client takes processor time from every server alike.
 
 TAKEN Read the ratios, and run it yourself."""
 

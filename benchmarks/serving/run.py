@@ -4,9 +4,9 @@ Usage: python benchmarks/serving/run.py [--seconds 5] [--only ours,echo,mlflow] 
 
 Every server answers single rows of the reference pipeline (``benchmarks/reference_model.py``: fifteen mixed columns,
 LightGBM with 100 trees), as one worker, with micro-batching on where it has any. Ours is ``arkwright serve`` as it is
-shipped: authentication, limits, validation, prediction log and metrics on. The loads are closed loops of 1, 16 and 64
-connections from wrk (Debian: ``apt-get install wrk``), and an open loop at a fixed rate. Then the same peers are given
-our compiled predictor in their handlers, so that servers are compared and not only models.
+shipped: authentication, rate limit, validation, prediction log, metrics and trace context on. The loads are closed
+loops of 1, 16 and 64 connections from wrk (Debian: ``apt-get install wrk``), and an open loop at a fixed rate. Then the
+same peers are given our compiled predictor in their handlers, so that servers are compared and not only models.
 
 The peers' environments are made when first needed, in the folder given by ``--environments``.
 

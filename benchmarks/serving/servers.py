@@ -22,6 +22,7 @@ HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 SOURCES = HERE.parents[1] / "src"
 START_SECONDS = 120.0
+TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,8 @@ def _posting(
 ) -> Callable[[Work, int], Target]:
     def target(work: Work, port: int) -> Target:
         bodies = [json.dumps(shape(row), separators=(",", ":")).encode() for row in work.rows]
-        return Target(f"http://127.0.0.1:{port}{path}", bodies, {"Authorization": f"Bearer {key}"} if key else {})
+        headers = {"Authorization": f"Bearer {key}", "traceparent": TRACEPARENT} if key else {}
+        return Target(f"http://127.0.0.1:{port}{path}", bodies, headers)
 
     return target
 

@@ -120,7 +120,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 def insist(action: Callable[[], T]) -> T:
-    """Repeat what a person would repeat who is told that the platform is away."""
+    """Repeat what a person would repeat who is told that the platform is away, or that it was before it could answer.
+
+    The actions look for what they did before they do it again, or may be done twice.
+    """
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         try:
@@ -128,7 +131,10 @@ def insist(action: Callable[[], T]) -> T:
         except Unavailable:
             if time.monotonic() > deadline:
                 raise
-            time.sleep(0.2)
+        except Conflict as error:
+            if error.code != "idempotency.answer_lost":
+                raise
+        time.sleep(0.2)
 
 
 def work(scene: Scene, client: Client, n_swaps: int = 0) -> None:
