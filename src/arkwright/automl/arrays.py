@@ -16,6 +16,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from arkwright.core.structs import prepared
+
 Columns = dict[str, npt.NDArray[Any]]
 
 _INDEX = "columns.json"
@@ -88,3 +90,6 @@ def _positions(values: npt.NDArray[Any]) -> tuple[npt.NDArray[np.int32], list[st
         count=values.size,
     )
     return codes, list(known)
+
+
+prepared(list[_StoredColumn])

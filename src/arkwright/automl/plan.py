@@ -21,6 +21,7 @@ from arkwright.automl.task import ColumnType, RequestedTask, TaskDecision, detec
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
 from arkwright.core.errors import Invalid
+from arkwright.core.structs import prepared
 from arkwright.features import FeatureDecision
 
 _BALANCED = {"class_weight", "balanced"}
@@ -198,3 +199,6 @@ def _notes(decision: TaskDecision, columns: Sequence[FeatureDecision], request: 
     if request.balanced and decision.task == "regression":
         notes.append("imbalance.method has no meaning for a regression and was not used.")
     return notes
+
+
+prepared(TrainingPlan)

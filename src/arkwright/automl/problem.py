@@ -28,6 +28,7 @@ from arkwright.automl.learners.ports import FloatArray
 from arkwright.automl.splits import HOLDOUT, FoldNumbers
 from arkwright.contracts import Column
 from arkwright.contracts.signature import TaskType
+from arkwright.core.structs import prepared
 
 
 class Problem(msgspec.Struct, frozen=True, kw_only=True):
@@ -116,3 +117,6 @@ def balanced_weights(y: FloatArray, n_classes: int) -> FloatArray:
     present = np.count_nonzero(counts)
     weights: FloatArray = y.size / (present * np.maximum(counts, 1))[codes]
     return weights
+
+
+prepared(Problem)

@@ -21,6 +21,7 @@ from arkwright.automl.search import Search, Trial
 from arkwright.automl.service import ExperimentService
 from arkwright.automl.tables import ExperimentRow
 from arkwright.automl.workbench import Workbench
+from arkwright.core.structs import prepared
 from arkwright.data import DatasetService
 from arkwright.evaluation import EvaluationService
 from arkwright.kit.jobs import JobRun
@@ -152,3 +153,6 @@ class Publication:
             "number": version.number,
             "semver": version.semver,
         }
+
+
+prepared(StepOfPackage)

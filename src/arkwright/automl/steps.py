@@ -23,6 +23,7 @@ from arkwright.automl.search import Search, Trial, best_of, ranking
 from arkwright.automl.training import Candidate
 from arkwright.automl.workbench import Workbench
 from arkwright.core.errors import ArkwrightError, Invalid
+from arkwright.core.structs import prepared
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobCancelled, JobRun
 from arkwright.tracking import TrackingService
@@ -314,3 +315,6 @@ def _nothing_worked(trials: Sequence[Trial]) -> Invalid:
         code="experiment.no_trial",
         hint="Give a larger budget, or look at the columns that the job's log mentions.",
     )
+
+
+prepared(StepOfTrial)

@@ -16,6 +16,7 @@ from arkwright.automl.learners.ports import FloatArray, Stop
 from arkwright.automl.model_files import read_encoder, write_encoder, write_evaluator
 from arkwright.automl.problem import Problem, ProblemFolder, balanced_weights
 from arkwright.bundles import ConstantEvaluator, Layout, fit_encoder
+from arkwright.core.structs import prepared
 from arkwright.evaluation import score_metric
 
 
@@ -181,3 +182,6 @@ def _weights(problem: Problem, y: FloatArray) -> FloatArray | None:
 def _mapped(path: Path) -> FloatArray:
     mapped: FloatArray = np.load(path, mmap_mode="r")
     return mapped
+
+
+prepared(FoldResult, RefitResult)

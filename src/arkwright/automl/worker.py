@@ -24,6 +24,7 @@ import msgspec
 from arkwright.automl.learners import load_learner
 from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.training import Candidate, refit, train_fold
+from arkwright.core.structs import prepared
 from arkwright.kit.priority import BACKGROUND, give_way
 
 _PR_SET_PDEATHSIG = 1
@@ -139,6 +140,8 @@ def _die_with_parent() -> None:
     if parent and os.getppid() != parent:
         os._exit(0)
 
+
+prepared(Answer, Task)
 
 if __name__ == "__main__":
     main()

@@ -30,6 +30,7 @@ from arkwright.bundles.kernels import (
 from arkwright.bundles.sidecar import Arrays, move_in, move_out
 from arkwright.contracts import Column
 from arkwright.core.errors import Invalid
+from arkwright.core.structs import prepared
 
 Layout = Literal["tree", "linear"]
 
@@ -159,3 +160,6 @@ class Encoder:
             If it is something else.
         """
         return cls(msgspec.convert(move_in(state["kernels"], arrays or {}), tuple[FittedKernel, ...]))
+
+
+prepared(tuple[FittedKernel, ...])

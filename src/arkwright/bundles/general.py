@@ -20,6 +20,8 @@ from typing import Literal
 
 import msgspec
 
+from arkwright.core.structs import prepared
+
 MODEL_FOLDER = "model"
 GENERAL_FILE = "general.json"
 
@@ -85,3 +87,6 @@ class GeneralModel(msgspec.Struct, frozen=True, kw_only=True):
     def runs_code(self) -> bool:
         """Whether loading it runs code from its files."""
         return self.loader in RUNS_CODE
+
+
+prepared(GeneralModel)

@@ -51,6 +51,25 @@ from arkwright.contracts.prediction import (
 )
 from arkwright.contracts.signature import Column, Signature
 from arkwright.contracts.window import ArmWindow, WindowReport, latency_bucket, latency_percentile
+from arkwright.core.structs import prepared
+
+# Decoded in many threads; they contain all the others.
+prepared(
+    Baseline,
+    BundleManifest,
+    EndpointStatus,
+    Fallback,
+    Limits,
+    LogPolicy,
+    OutcomeRecord,
+    PlanAcknowledgement,
+    PredictionRecord,
+    SavedPlan,
+    RoutePlan,
+    Signature,
+    list[UsageCount],
+    WindowReport,
+)
 
 __all__ = [
     "FALLBACK_ARM",

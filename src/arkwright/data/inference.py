@@ -23,6 +23,7 @@ import numpy as np
 import pyarrow as pa
 
 from arkwright.core.errors import Invalid
+from arkwright.core.structs import prepared
 from arkwright.data.cells import Lexeme, classify
 from arkwright.data.schema import ColumnType, DataWarning, unknown_column
 
@@ -319,3 +320,6 @@ def _kept_words(evidence: ColumnEvidence) -> list[DataWarning]:
 def _shown(value: str) -> str:
     text = value if len(value) <= _LONGEST_SHOWN else value[: _LONGEST_SHOWN - 1] + "…"
     return repr(text)
+
+
+prepared(ColumnPlan)

@@ -27,6 +27,7 @@ from scipy.special import bdtr, betaln
 
 from arkwright.contracts import ArmWindow, latency_percentile
 from arkwright.contracts.window import BUCKET_GROWTH, FIRST_BUCKET_MS, N_BUCKETS
+from arkwright.core.structs import prepared
 from arkwright.deployments.ports import ArmOutcomes, MetricSums
 
 FEWEST_REQUESTS = 10  # errors that are beyond doubt need not wait for min_requests, but for these
@@ -548,3 +549,6 @@ def _percent(share: float | None) -> float | None:
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
+
+
+prepared(Criteria)

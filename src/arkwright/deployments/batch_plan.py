@@ -13,6 +13,7 @@ from typing import Any, Literal
 import msgspec
 
 from arkwright.contracts import Column
+from arkwright.core.structs import prepared
 
 BATCH_KIND = "deployments.batch.v2"
 CHUNK_ROWS = 65_536
@@ -148,3 +149,6 @@ def number_of(key: str) -> int:
     7
     """
     return int(key.rpartition("-")[2].removesuffix(".parquet"))
+
+
+prepared(Source, Run, Assignment, Told)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
 
+from arkwright.core.structs import prepared
 from arkwright.deployments.analysis import Verdict
 from arkwright.deployments.resource import DEFAULT_PAUSE_SECONDS, DEFAULT_STEPS
 
@@ -158,3 +159,6 @@ def _onward(course: Course, standing: Standing, verdict: Verdict) -> Move:
     if not course.automatic and not standing.released:
         return Move("pause", step, f"{reason} It waits for somebody to promote it.")
     return Move("promote", step, reason)
+
+
+prepared(Course)

@@ -9,6 +9,7 @@ from typing import Any, Literal
 import msgspec
 
 from arkwright.contracts import Objectives
+from arkwright.core.structs import prepared
 from arkwright.deployments.analysis import Criteria, MetricLimit
 from arkwright.deployments.resource import DEFAULT_PAUSE_SECONDS, DEFAULT_STEPS, LATENCY_CLASSES
 from arkwright.deployments.rollout import Course
@@ -174,3 +175,6 @@ def _limit(rule: Mapping[str, Any]) -> MetricLimit:
     if higher is None:
         higher = not any(word in name for word in _LOWER_IS_BETTER)
     return MetricLimit(name, float(rule.get("max_worse", 0.0)), int(rule.get("min_outcomes", 100)), bool(higher))
+
+
+prepared(PlannedArm)

@@ -20,6 +20,7 @@ from typing import Literal
 
 import msgspec
 
+from arkwright.core.structs import prepared
 from arkwright.monitoring.report import DriftReport, Status
 from arkwright.monitoring.stability import Level
 
@@ -162,3 +163,6 @@ def _no_breach(status: Status, current: AlertState | None, now: datetime) -> Ale
     if status != "GREEN" or current is None or current.recovered_at is not None:
         return AlertDecision(outcome="nothing", state=current)
     return AlertDecision(outcome="recovered", state=msgspec.structs.replace(current, recovered_at=now))
+
+
+prepared(AlertState)

@@ -16,6 +16,7 @@ import numpy as np
 
 from arkwright.contracts import Baseline, NumericBaseline
 from arkwright.core.errors import Invalid
+from arkwright.core.structs import prepared
 from arkwright.monitoring.drift import MINIMUM_ROWS, DriftResult, Values, compare_feature
 from arkwright.monitoring.significance import holm
 from arkwright.monitoring.stability import Level
@@ -269,3 +270,6 @@ def _check_columns(baseline: Baseline, columns: Mapping[str, Values], n_rows: in
                 code="monitoring.column_length",
                 hint="Every column of a window has one value for each prediction.",
             )
+
+
+prepared(DriftReport)

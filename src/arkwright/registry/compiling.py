@@ -44,6 +44,7 @@ from arkwright.bundles.parity import measure_model_parity
 from arkwright.contracts import ParityRecord, Signature
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.core.errors import ArkwrightError, Invalid
+from arkwright.core.structs import prepared
 from arkwright.features import to_columns
 from arkwright.kit.priority import BACKGROUND, give_way
 from arkwright.registry.model_folder import ModelFiles, find_model
@@ -365,6 +366,8 @@ def _problem(error: ArkwrightError) -> dict[str, Any]:
         "errors": list(getattr(error, "errors", None) or []),
     }
 
+
+prepared(CompileAnswer)
 
 if __name__ == "__main__":
     main()

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from arkwright.access import authorise, record
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.core.errors import Invalid
+from arkwright.core.structs import prepared
 from arkwright.data import DatasetService, UploadService
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobRow, JobService
@@ -83,3 +84,6 @@ class ImportService:
         source = request.source_uri or request.source_upload_id
         record(unit, "model_version.import", "model", request.name, {"job": job.id, "source": source})
         return job
+
+
+prepared(ImportRequest)
