@@ -24,8 +24,8 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-CONTROL_PLANE = 5
-BACKGROUND = 10
+CONTROL_PLANE = 3
+BACKGROUND = 5
 
 _SLICE_NANOSECONDS = 100_000  # the shortest there is
 _SCHED_SETATTR = {"x86_64": 314, "aarch64": 274}

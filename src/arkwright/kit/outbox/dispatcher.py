@@ -25,7 +25,7 @@ _DELIVERED = counter("arkwright_outbox_deliveries_total", "Deliveries by outcome
 
 _BATCH = 50
 _LEASE = timedelta(seconds=30)
-_LONGEST_DELAY_SECONDS = 300
+_LONGEST_DELAY_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -153,5 +153,5 @@ class OutboxDispatcher:
 
 
 def _next_attempt(now: datetime, attempts: int) -> datetime:
-    """Return when to try again: 1, 2, 4, ... seconds, at most five minutes."""
+    """Return when to try again: 1, 2, 4, ... seconds, half a minute at most: who is back is served soon."""
     return now + timedelta(seconds=min(2 ** min(attempts - 1, 20), _LONGEST_DELAY_SECONDS))
