@@ -20,6 +20,7 @@ from typing import IO, Any, Self
 import msgspec
 
 from arkwright.automl.worker import READY, Answer, Task
+from arkwright.kit.offspring import PARENT_PID
 
 POLL_SECONDS = 0.1
 KILL_GRACE_SECONDS = 0.5
@@ -212,7 +213,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **_ENVIRONMENT, "ARKWRIGHT_PARENT_PID": str(os.getpid())},
+            env={**os.environ, **_ENVIRONMENT, PARENT_PID: str(os.getpid())},
             # Ctrl-C in a terminal reaches the whole group: the parent decides what becomes of a search.
             start_new_session=True,
         )

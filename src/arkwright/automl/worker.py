@@ -8,10 +8,8 @@ either copy a threaded parent or import the parent's ``__main__`` again.
 
 from __future__ import annotations
 
-import ctypes
 import os
 import queue
-import signal
 import sys
 import threading
 import time
@@ -25,9 +23,9 @@ from arkwright.automl.learners import load_learner
 from arkwright.automl.problem import ProblemFolder
 from arkwright.automl.training import Candidate, refit, train_fold
 from arkwright.core.structs import prepared
+from arkwright.kit.offspring import die_with_parent
 from arkwright.kit.priority import BACKGROUND, give_way
 
-_PR_SET_PDEATHSIG = 1
 READY = 0
 """The id of the answer that says that the libraries are loaded."""
 
@@ -81,7 +79,7 @@ class _Inbox:
 
 def main() -> None:
     """Work until the input ends."""
-    _die_with_parent()
+    die_with_parent()
     give_way(BACKGROUND)
     # Whatever a library prints must not get between the answers.
     channel = os.fdopen(os.dup(1), "w", encoding="utf-8")
@@ -128,16 +126,6 @@ def _reply(channel: TextIO, answer: Answer) -> None:
         channel.write(msgspec.json.encode(answer).decode() + "\n")
         channel.flush()
     except BrokenPipeError:
-        os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process with the thread that started it, whatever it is doing then."""
-    if not sys.platform.startswith("linux"):
-        return
-    parent = int(os.environ.get("ARKWRIGHT_PARENT_PID", "0"))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent and os.getppid() != parent:
         os._exit(0)
 
 

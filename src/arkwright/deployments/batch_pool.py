@@ -19,6 +19,7 @@ import msgspec
 from arkwright.core.errors import ArkwrightError, Unavailable
 from arkwright.core.problems import error_from_document
 from arkwright.deployments.batch_plan import Assignment, Run, Told
+from arkwright.kit.offspring import PARENT_PID
 
 _POLL_SECONDS = 0.2
 _LAST_WORDS_BYTES = 2000
@@ -99,7 +100,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, **_ENVIRONMENT, "ARKWRIGHT_PARENT_PID": str(os.getpid())},
+            env={**os.environ, **_ENVIRONMENT, PARENT_PID: str(os.getpid())},
             start_new_session=True,
         )
         assert self._process.stdin is not None  # noqa: S101 - asked for above

@@ -8,9 +8,7 @@ on Linux the kernel ends it too, even in the middle of a library call.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
-import signal
 import sys
 import traceback
 from collections.abc import Iterator
@@ -31,9 +29,9 @@ from arkwright.data import ColumnPlan, RowRanges
 from arkwright.deployments.batch_plan import Assignment, Run, Told, part_key
 from arkwright.deployments.scoring import BatchScorer, RowScorer, output_schema
 from arkwright.kit.objects import ObjectStore
+from arkwright.kit.offspring import die_with_parent
 from arkwright.kit.priority import BACKGROUND, give_way
 
-_PR_SET_PDEATHSIG = 1
 _SAMPLED_ROWS = 1000
 
 
@@ -104,7 +102,7 @@ def _repeats(column: pa.ChunkedArray) -> bool:
 
 def main() -> None:
     """Work until the input ends."""
-    _die_with_parent()
+    die_with_parent()
     give_way(BACKGROUND)
     # The kernels of one process run on one core; the processes share the cores out.
     pa.set_cpu_count(1)
@@ -138,16 +136,6 @@ def _say(channel: IO[bytes], told: Told) -> None:
         channel.write(msgspec.json.encode(told) + b"\n")
         channel.flush()
     except BrokenPipeError:
-        os._exit(0)
-
-
-def _die_with_parent() -> None:
-    """Ask Linux to end this process with the thread that started it, whatever it is doing then."""
-    if not sys.platform.startswith("linux"):
-        return
-    parent = int(os.environ.get("ARKWRIGHT_PARENT_PID", "0"))
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent and os.getppid() != parent:
         os._exit(0)
 
 

@@ -28,12 +28,16 @@ Key = TypeVar("Key", bound=Hashable)
 ReplicateMetrics = Callable[[FloatArray], Mapping[Key, FloatArray]]
 
 
-class Interval(msgspec.Struct, frozen=True, kw_only=True):
-    """A value with its 95 % interval; None where the number is not defined."""
+class Interval(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A value with its 95 % interval; None where the number is not defined.
+
+    ``reason`` says why it is not, in words that follow "not computable, because": "the group has no positive rows".
+    """
 
     value: float | None
     low: float | None
     high: float | None
+    reason: str = ""
 
 
 def resamples_for(n_rows: int, wanted: int = DEFAULT_RESAMPLES) -> int:

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 
 from arkwright.core.errors import ArkwrightError, Invalid, PolicyRefused
+from arkwright.kit.offspring import PARENT_PID
 from arkwright.registry.compiling import CompileAnswer, CompileTask
 
 TIMEOUT_SECONDS = 900.0
@@ -66,10 +67,10 @@ def compile_in_child(
     environment = {
         name: value for name, value in os.environ.items() if name in _PASSED_ON or name.startswith(_PASSED_ON_PREFIXES)
     }
-    environment |= _SET | {"TMPDIR": str(scratch / "tmp"), "HOME": str(scratch / "tmp")}
+    environment |= _SET | {PARENT_PID: str(os.getpid()), "TMPDIR": str(scratch / "tmp"), "HOME": str(scratch / "tmp")}
     with said.open("wb") as output:
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", _PROGRAM, str(asked)],
+            [sys.executable, "-P", "-m", _PROGRAM, str(asked)],
             env=environment,
             cwd=scratch,
             stdin=subprocess.DEVNULL,

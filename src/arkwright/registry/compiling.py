@@ -6,9 +6,7 @@ no setting and no secret in its environment, and its parent ends it when it take
 
 from __future__ import annotations
 
-import ctypes
 import platform
-import signal
 import sys
 import warnings
 from importlib import metadata
@@ -46,10 +44,10 @@ from arkwright.contracts.signature import Label, TaskType
 from arkwright.core.errors import ArkwrightError, Invalid
 from arkwright.core.structs import prepared
 from arkwright.features import to_columns
+from arkwright.kit.offspring import die_with_parent
 from arkwright.kit.priority import BACKGROUND, give_way
 from arkwright.registry.model_folder import ModelFiles, find_model
 
-_PR_SET_PDEATHSIG = 1
 _SAMPLE_ROWS = 50_000
 _EXAMPLES = 3
 _TRIED_ROWS = 5
@@ -95,9 +93,8 @@ class CompileAnswer(msgspec.Struct, frozen=True, kw_only=True):
 
 def main() -> None:
     """Do the task in the file that is named, and write the answer beside it."""
+    die_with_parent()
     give_way(BACKGROUND)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     task = msgspec.json.decode(Path(sys.argv[1]).read_bytes(), type=CompileTask)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -234,3 +234,22 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
     names = pyfuncitem._fixtureinfo.argnames
     asyncio.run(pyfuncitem.obj(**{name: pyfuncitem.funcargs[name] for name in names}))
     return True
+
+
+@pytest.fixture
+def serve(platform):
+    """Run a test's coroutine against a data plane that serves ``dep_1``, called ``churn``."""
+
+    class _Serving:
+        async def __aenter__(self):
+            if platform.control.plan is None:
+                platform.publish(1, platform.arm(platform.bundle(1.0)))
+            self.plane = platform.plane()
+            await self.plane.start()
+            await until(lambda: self.plane.holder.ready)
+            return self.plane
+
+        async def __aexit__(self, *_error):
+            await self.plane.stop()
+
+    return _Serving()

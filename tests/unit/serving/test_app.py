@@ -15,25 +15,6 @@ from arkwright.kit.telemetry import exposition
 ROW = {"tenure": 3, "contract": "month", "customer": "7590-VHVEG"}
 
 
-@pytest.fixture
-def serve(platform):
-    """Run a test's coroutine against a data plane that serves ``dep_1``."""
-
-    class _Serving:
-        async def __aenter__(self):
-            if platform.control.plan is None:
-                platform.publish(1, platform.arm(platform.bundle(1.0)))
-            self.plane = platform.plane()
-            await self.plane.start()
-            await until(lambda: self.plane.holder.ready)
-            return self.plane
-
-        async def __aexit__(self, *_error):
-            await self.plane.stop()
-
-    return _Serving()
-
-
 async def test_a_prediction_is_answered_in_the_documented_shape(serve):
     async with serve as plane:
         answer = await predict(plane, [ROW, {"tenure": None, "contract": None}], x_request_id="my-request.1")

@@ -11,25 +11,6 @@ from tests.unit.serving.conftest import KEY, call, predict, until
 ROW = {"tenure": 3, "contract": "month"}
 
 
-@pytest.fixture
-def serve(platform):
-    """Run a test's coroutine against a data plane that serves ``dep_1``."""
-
-    class _Serving:
-        async def __aenter__(self):
-            if platform.control.plan is None:
-                platform.publish(1, platform.arm(platform.bundle(1.0)))
-            self.plane = platform.plane()
-            await self.plane.start()
-            await until(lambda: self.plane.holder.ready)
-            return self.plane
-
-        async def __aexit__(self, *_error):
-            await self.plane.stop()
-
-    return _Serving()
-
-
 def check(answer, status, code, *words):
     """Assert that a refusal says what, where and what to do, and was not logged as a prediction."""
     assert answer.headers["content-type"] == "application/problem+json"

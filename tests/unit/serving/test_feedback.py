@@ -16,24 +16,6 @@ from arkwright.serving.feedback import MAX_OUTCOMES, OutcomeReader, decode_outco
 ROW = {"tenure": 3, "contract": "month", "customer": "7590-VHVEG"}
 
 
-@pytest.fixture
-def serve(platform):
-    """Run a test's coroutine against a data plane that serves ``dep_1``."""
-
-    class _Serving:
-        async def __aenter__(self):
-            platform.publish(1, platform.arm(platform.bundle(1.0)))
-            self.plane = platform.plane()
-            await self.plane.start()
-            await until(lambda: self.plane.holder.ready)
-            return self.plane
-
-        async def __aexit__(self, *_error):
-            await self.plane.stop()
-
-    return _Serving()
-
-
 async def tell(plane, outcomes, deployment_id="dep_1", **headers):
     given = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
     given.update({name.replace("_", "-"): value for name, value in headers.items()})

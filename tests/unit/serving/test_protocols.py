@@ -18,25 +18,6 @@ ROWS = [ROW, {"tenure": None, "contract": None}]
 BEARER = {"authorization": f"Bearer {KEY}", "content-type": "application/json"}
 
 
-@pytest.fixture
-def serve(platform):
-    """Run a test's coroutine against a data plane that serves ``dep_1``, called ``churn``."""
-
-    class _Serving:
-        async def __aenter__(self):
-            if platform.control.plan is None:
-                platform.publish(1, platform.arm(platform.bundle(1.0)))
-            self.plane = platform.plane()
-            await self.plane.start()
-            await until(lambda: self.plane.holder.ready)
-            return self.plane
-
-        async def __aexit__(self, *_error):
-            await self.plane.stop()
-
-    return _Serving()
-
-
 def two_deployments(platform):
     """Publish a plan with the deployments ``churn`` and ``second``."""
     plan = platform.publish(1, platform.arm(platform.bundle(1.0)))

@@ -113,7 +113,16 @@ def launch_model(folder: Path, digest: str) -> ModelProcess:
     try:
         (place / "tmp").mkdir()
         process = subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-m", CHILD_MODULE, str(theirs.fileno()), str(os.getpid()), str(folder.resolve()), digest],
+            [
+                sys.executable,
+                "-P",
+                "-m",
+                CHILD_MODULE,
+                str(theirs.fileno()),
+                str(os.getpid()),
+                str(folder.resolve()),
+                digest,
+            ],
             env=_environment() | {"TMPDIR": str(place / "tmp")},
             cwd=place,
             stdin=subprocess.DEVNULL,
