@@ -58,6 +58,7 @@ if TYPE_CHECKING:
     from arkwright.bundles.parity import measure_parity
     from arkwright.bundles.predictor import Predictor
     from arkwright.bundles.rows import rows_to_columns, to_rows
+    from arkwright.bundles.typed_rows import RowReader, TypedRow
     from arkwright.bundles.validation import InstanceValidator, check_columns
 
 _HOMES = {
@@ -88,7 +89,9 @@ _HOMES = {
     "POSITIVE_THRESHOLD": "answers",
     "PredictionInvalid": "errors",
     "Predictor": "predictor",
+    "RowReader": "typed_rows",
     "TreesEvaluator": "evaluators",
+    "TypedRow": "typed_rows",
     "check_columns": "validation",
     "combine_members": "ensemble",
     "comparable_values": "baseline",
@@ -137,7 +140,9 @@ __all__ = [
     "NotCompilable",
     "PredictionInvalid",
     "Predictor",
+    "RowReader",
     "TreesEvaluator",
+    "TypedRow",
     "check_columns",
     "combine_members",
     "comparable_values",

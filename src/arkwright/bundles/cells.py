@@ -7,7 +7,7 @@ and requests agree. Missing is JSON ``null``, an absent key, ``None``, NaN and N
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,6 +21,9 @@ Columns = Mapping[str, npt.NDArray[Any]]
 """A table in memory: float64, object (text or None) or datetime64 arrays of equal length, by column name."""
 
 FloatArray = npt.NDArray[np.float64]
+
+CellWriter = Callable[[Any, list[float]], None]
+"""Writes the outputs of one JSON value that passed validation into a vector of zeros."""
 
 _BOOLEANS: dict[str | None, bool] = {
     **dict.fromkeys(("True", "true", "1"), True),

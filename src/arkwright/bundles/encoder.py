@@ -107,7 +107,7 @@ class Encoder:
             sources.extend([kernel.column] * len(kernel.outputs))
             if kernel.categorical:
                 codes.append(at)
-            writers.append(kernel.row_writer(at))
+            writers.append((kernel.column, kernel.cell_writer(at)))
             self._spans.append((kernel, slice(at, len(names))))
         self.feature_names = tuple(names)
         self.source_columns = tuple(sources)
@@ -141,8 +141,9 @@ class Encoder:
     def encode_row(self, row: Mapping[str, Any]) -> list[float]:
         """Encode one row of JSON values that passed validation; an absent key counts as missing."""
         vector = self._zeros.copy()
-        for write in self._writers:
-            write(row, vector)
+        get = row.get
+        for column, write in self._writers:
+            write(get(column), vector)
         return vector
 
     def to_json(self) -> tuple[dict[str, Any], Arrays]:

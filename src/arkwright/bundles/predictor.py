@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 
 from arkwright.bundles.answers import Answers
@@ -15,6 +16,7 @@ from arkwright.bundles.cells import Columns, FloatArray
 from arkwright.bundles.encoder import Encoder
 from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.evaluators import Evaluator
+from arkwright.bundles.typed_rows import RowReader, TypedRow
 from arkwright.bundles.validation import InstanceValidator, check_columns
 from arkwright.contracts import Signature
 from arkwright.core.errors import Invalid
@@ -60,6 +62,15 @@ class Predictor:
         self._echoed = signature.identifiers
         self._answers = Answers(signature)
         self._answer = self._answers.of_row
+
+    def row_reader(self) -> RowReader:
+        """Return what reads a request of one row from its bytes; made once for each process that serves."""
+        return RowReader(self.signature, self.encoder.kernels, self.encoder.n_outputs)
+
+    def answer_row(self, typed: TypedRow) -> dict[str, Any]:
+        """Answer a row that was read, as ``predict_rows`` answers it."""
+        answer = self._answer(self.evaluator.scores_row(typed.vector), False)
+        return {**typed.echoed, **answer} if typed.echoed else answer
 
     def __reduce__(self) -> Any:
         return Predictor, (self.signature, self.encoder, self.evaluator)
@@ -162,6 +173,32 @@ class Predictor:
         """
         check_columns(self.signature, columns)
         return self.evaluator.scores_matrix(self.encoder.encode_columns(columns))
+
+    def contributions_columns(self, columns: Columns) -> FloatArray:
+        """Say for each row of a table what each input column added to the raw scores.
+
+        Returns
+        -------
+        FloatArray
+            Of shape (n_rows, n_outputs, n_columns + 1), the columns as in the signature; the last entry is the
+            expected raw score, and the sum of a row's entries is its raw score. What an encoder made of one column
+            (indicators, parts of a moment) is added up.
+
+        Raises
+        ------
+        PredictionInvalid
+            If a required column is missing or of another type.
+        ContributionsUnavailable
+            If the model's score is no sum of its features' shares.
+        """
+        check_columns(self.signature, columns)
+        shares = self.evaluator.contributions_matrix(self.encoder.encode_columns(columns))
+        place = {column.name: index for index, column in enumerate(self.signature.columns)}
+        folded = np.zeros((*shares.shape[:2], len(place) + 1))
+        for feature, source in enumerate(self.encoder.source_columns):
+            folded[:, :, place[source]] += shares[:, :, feature]
+        folded[:, :, -1] = shares[:, :, -1]
+        return folded
 
     def answer_columns(self, columns: Columns) -> dict[str, npt.NDArray[Any]]:
         """Score a table and return the answer's columns: ``label`` (object) and ``score``, or ``value``."""

@@ -8,6 +8,7 @@ buckets that grow by a tenth, so windows of several data planes and of several s
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Sequence
 
 import msgspec
@@ -16,7 +17,8 @@ FIRST_BUCKET_MS = 0.05
 BUCKET_GROWTH = 1.1
 N_BUCKETS = 160  # the last one begins at about 190 s
 
-_LOG_GROWTH = math.log(BUCKET_GROWTH)
+# Of every bucket but the last, which has no end.
+_ENDS_MS = [FIRST_BUCKET_MS * BUCKET_GROWTH**index for index in range(N_BUCKETS - 1)]
 
 
 def latency_bucket(latency_ms: float) -> int:
@@ -27,9 +29,7 @@ def latency_bucket(latency_ms: float) -> int:
     >>> latency_bucket(0.01), latency_bucket(1.0), latency_bucket(1e9)
     (0, 32, 159)
     """
-    if latency_ms <= FIRST_BUCKET_MS:
-        return 0
-    return min(N_BUCKETS - 1, math.ceil(math.log(latency_ms / FIRST_BUCKET_MS) / _LOG_GROWTH))
+    return bisect_left(_ENDS_MS, latency_ms)
 
 
 def latency_percentile(counts: Sequence[int], percent: float) -> float:

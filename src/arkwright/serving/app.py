@@ -85,9 +85,11 @@ class InferenceApp:
             return
         await self._answer(scope, receive, send, _nothing_here(self._methods(path)))
 
-    def answer_at_once(self, scope: Scope, body: bytes) -> tuple[Reply, list[tuple[bytes, bytes]]] | None:
-        """Return the answer to a ``:predict`` and its headers; None if it cannot be had without waiting."""
-        return self.core.answer_at_once(scope, body, self._predict)
+    def answer_at_once(
+        self, scope: Scope, headers: dict[bytes, bytes], named: str, body: bytes
+    ) -> tuple[Request, Reply] | None:
+        """Answer a ``:predict`` of a deployment; None if it cannot be answered without waiting."""
+        return self.core.answer_at_once(scope, headers, named, body, self._predict)
 
     def _for_body(self, scope: Scope, adapter: Adapter) -> Adapter:
         """Return the adapter for the type of a body, where a path takes more than one."""

@@ -22,6 +22,8 @@ class CompiledModel:
         self._predictor = predictor
         # Bound once, and not wrapped: this is the path of every request.
         self.predict_rows = predictor.predict_rows
+        self.read_row = predictor.row_reader().read
+        self.answer_row = predictor.answer_row
 
     async def predict_rows_async(
         self, rows: list[dict[str, Any]], *, with_scores: bool = False, timeout_seconds: float

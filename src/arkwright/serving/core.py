@@ -22,18 +22,20 @@ from typing import Any, ParamSpec, TypeVar
 
 from arkwright.bundles.cells import Columns
 from arkwright.bundles.rows import to_rows
-from arkwright.core.errors import ArkwrightError, Invalid, NotFound, Unavailable
+from arkwright.core.errors import ArkwrightError, Invalid, Unavailable
 from arkwright.kit.logging import get_logger
 from arkwright.kit.tracing import Tracer
 from arkwright.serving.asgi import ClientGone, Receive, Scope, Send
 from arkwright.serving.auth import Authenticator, Principal
 from arkwright.serving.bodies import INLINE_BYTES, BodyReader, check_unpacked, unpack
 from arkwright.serving.catalogue import Catalogue
+from arkwright.serving.choice import choose_arm
 from arkwright.serving.counts import COUNTS
 from arkwright.serving.errors import UnsupportedMediaType
-from arkwright.serving.exchange import JSON_TYPE, Adapter, Reply, Request, Scored
-from arkwright.serving.instances import check_count, renumbered
+from arkwright.serving.exchange import JSON_TYPE, Adapter, Reply, Request, Scored, begin
+from arkwright.serving.instances import check_count, decode_instances, renumbered
 from arkwright.serving.log import LoggedRequest, PredictionLog
+from arkwright.serving.logged import row_to_log
 from arkwright.serving.plan import PlanHolder
 from arkwright.serving.rate import RateLimiter
 from arkwright.serving.runtime import Answered
@@ -120,11 +122,11 @@ class InferenceCore:
 
     def request(self, scope: Scope) -> Request:
         """Begin a request."""
-        return Request(scope, self._max_rows)
+        return begin(scope, dict(scope["headers"]), self._max_rows)
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, adapter: Adapter) -> None:
         """Answer one HTTP request by a protocol."""
-        request = Request(scope, self._max_rows)
+        request = self.request(scope)
         try:
             reply = await self._infer(request, adapter, receive)
         except ClientGone:
@@ -143,11 +145,17 @@ class InferenceCore:
         await send({"type": "http.response.body", "body": body})
 
     def answer_at_once(
-        self, scope: Scope, body: bytes, adapter: Adapter
-    ) -> tuple[Reply, list[tuple[bytes, bytes]]] | None:
-        """Return the answer to a small request whose body is there, and its headers; None if it must be waited for."""
-        request = Request(scope, self._max_rows)
-        headers = request.headers
+        self, scope: Scope, headers: dict[bytes, bytes], named: str, body: bytes, adapter: Adapter
+    ) -> tuple[Request, Reply] | None:
+        """Answer a small request whose body is there; None if it must be waited for, and nothing has happened yet.
+
+        Parameters
+        ----------
+        headers
+            By lower-case name.
+        named
+            The deployment, as the path names it.
+        """
         principal = self._authenticator.recognise(headers)
         if (
             principal is None
@@ -158,11 +166,12 @@ class InferenceCore:
             or not self._holder.ready
         ):
             return None
-        request.principal = principal
-        adapter.select(request)
-        live = self.catalogue.known(request.named, principal.workspace_id)
+        live = self.catalogue.known(named, principal.workspace_id)
         if live is None or not live.inline:
             return None
+        request = begin(scope, headers, self._max_rows)
+        request.principal = principal
+        request.named = named
         request.body = body
         request.size_bytes = len(body)
         try:
@@ -172,7 +181,7 @@ class InferenceCore:
             reply = self._answer_now(request, adapter, live)
         except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it was, it is answered
             reply = self._failed(request, adapter, error)
-        return reply, request.response_headers()
+        return request, reply
 
     async def attempt(self, request: Request, adapter: Adapter) -> Reply:
         """Return the answer to a request whose body is there, or the error in the protocol's shape."""
@@ -278,7 +287,7 @@ class InferenceCore:
         if live.inline:
             return self._answer_now(request, adapter, live)
         rows = adapter.rows(request, live)
-        chosen = _choose(live, request, rows)
+        chosen = choose_arm(live, request, rows)
         with_scores = adapter.with_scores(request)
         answered = self._cached(request, live, chosen, with_scores=with_scores)
         if answered is None:
@@ -292,8 +301,15 @@ class InferenceCore:
 
     def _answer_now(self, request: Request, adapter: Adapter, live: LiveEndpoint) -> Reply:
         """Answer a small request with models that run on the event loop."""
+        chosen: LiveArm | None = None
+        if live.typed and adapter.typed and not request.scope["query_string"]:
+            chosen = choose_arm(live, request, ())
+            scored = self._answer_typed(request, live, chosen)
+            if scored is not None:
+                return adapter.reply(request, scored)
         rows = adapter.rows(request, live)
-        chosen = _choose(live, request, rows)
+        if chosen is None:
+            chosen = choose_arm(live, request, rows)
         with_scores = adapter.with_scores(request)
         # Asked here and not only there: this is the path of nearly every request, and nearly none is kept.
         keeps = live.endpoint.cache_seconds > 0.0
@@ -307,6 +323,58 @@ class InferenceCore:
             if keeps:
                 self._remember(request, live, answered, with_scores=with_scores)
         return adapter.reply(request, self._finish(request, live, rows, answered))
+
+    def _answer_typed(self, request: Request, live: LiveEndpoint, chosen: LiveArm) -> Scored | None:
+        """Answer the one row of a body that a compiled model reads by itself; None if it takes the general way.
+
+        This is the path of nearly every request. Whatever is unusual, a failure included, happens again on the general
+        way, where it is told, counted and mended.
+        """
+        typed = chosen.model.read_row(request.body)
+        if typed is None:
+            return None
+        state = live.runtime.closed_state(chosen)
+        if state is None:
+            return None
+        try:
+            prediction = chosen.model.answer_row(typed)
+        except Exception:  # noqa: BLE001 - see above
+            return None
+        arm = chosen.arm
+        elapsed = time.perf_counter() - request.started
+        latency_ms = int(elapsed * 1e6) / 1000.0
+        now = self._now()
+        if typed.text:
+            self._log.append_rows(
+                row_to_log(
+                    request.request_id,
+                    now,
+                    live.endpoint,
+                    chosen,
+                    latency_ms,
+                    request.size_bytes,
+                    typed.text,
+                    prediction,
+                )
+            )
+        else:
+            self._log.append(
+                LoggedRequest(
+                    request_id=request.request_id,
+                    time=now,
+                    endpoint=live.endpoint,
+                    live=chosen,
+                    latency_ms=latency_ms,
+                    request_size_bytes=request.size_bytes,
+                    rows=decode_instances(request.body, 1),
+                    predictions=(prediction,),
+                )
+            )
+        seen_ms = (elapsed - (request.read_at - request.started)) * 1000.0
+        live.runtime.observe_row(state, int(now), elapsed, seen_ms, prediction)
+        if self._watched:
+            self._tell(request, live.endpoint.deployment_id, HTTPStatus.OK, elapsed)
+        return Scored((), (prediction,), arm.semver, arm.name, "", latency_ms)
 
     def _cached(self, request: Request, live: LiveEndpoint, chosen: LiveArm, *, with_scores: bool) -> Answered | None:
         if live.endpoint.cache_seconds <= 0.0:
@@ -336,7 +404,7 @@ class InferenceCore:
             rows: list[dict[str, Any]] = []
             if not live.inline or live.unit_column:
                 rows = await self._in_thread(_gathered, request, adapter, live)
-            chosen = _choose(live, request, rows)
+            chosen = choose_arm(live, request, rows)
             columns: Columns | None = None
             if live.inline and adapter.columnar:
                 columns, rows = await self._in_thread(_tabulated, request, adapter, chosen)
@@ -426,7 +494,7 @@ class InferenceCore:
         """Explain rows in the scoring thread; nothing of it is logged as a prediction."""
         rows = await self._in_thread(adapter.rows, request, live)
         check_count(len(rows), request.max_rows)
-        chosen = _choose(live, request, rows)
+        chosen = choose_arm(live, request, rows)
         explained = await self._in_thread(_explained, chosen, rows)
         elapsed = time.perf_counter() - request.started
         COUNTS.arm(live.endpoint.deployment_id, chosen.arm.semver).add(elapsed, len(rows))
@@ -565,40 +633,6 @@ def _decoded(request: Request, adapter: Adapter, live: LiveEndpoint) -> Iterator
         yield from adapter.slices(request, live)
     except Exception as error:
         raise _NotDecodedError(error) from error
-
-
-def _choose(live: LiveEndpoint, request: Request, rows: list[dict[str, Any]]) -> LiveArm:
-    """Return the arm that answers a request."""
-    chosen = _pinned(live, request) if request.version else None
-    if chosen is None:
-        unit = _unit(live, request, rows) if live.unit_column or live.unit_header else None
-        chosen = live.runtime.choose(live, request.request_id, unit)
-    request.answering = chosen.arm.semver
-    return chosen
-
-
-def _pinned(live: LiveEndpoint, request: Request) -> LiveArm:
-    """Return the arm whose version a request names."""
-    for one in live.arms:
-        if request.version in (one.arm.semver, str(one.arm.number)):
-            return one
-    served = ", ".join(one.arm.semver for one in live.arms)
-    raise NotFound(
-        f"The deployment {live.endpoint.name!r} does not answer with version {request.version!r}: it has {served}.",
-        code="model_version.not_found",
-        hint="Leave the version out, or name one of these.",
-    )
-
-
-def _unit(live: LiveEndpoint, request: Request, rows: list[dict[str, Any]]) -> str | None:
-    """Return what stays with its arm: the value of a header, or of a column of the first row."""
-    if live.unit_header is not None:
-        given = request.headers.get(live.unit_header)
-        return given.decode("latin-1") if given else None
-    if live.unit_column is None or not rows:
-        return None
-    value = rows[0].get(live.unit_column)
-    return None if value is None else str(value)
 
 
 def _check_media_type(request: Request, adapter: Adapter) -> None:

@@ -43,6 +43,14 @@ class ArmCounts:
         self.latencies[bisect_left(LATENCY_BUCKETS_SECONDS, seconds)] += 1
         self.batches[min((n_rows - 1).bit_length(), _N_BATCH_BUCKETS)] += 1
 
+    def add_row(self, seconds: float) -> None:
+        """Count one request of one row that was answered."""
+        self.answered += 1
+        self.rows += 1
+        self.seconds += seconds
+        self.latencies[bisect_left(LATENCY_BUCKETS_SECONDS, seconds)] += 1
+        self.batches[0] += 1
+
 
 class InferenceCounts(Collector):
     """Every count of a process, in Prometheus's terms when it is asked.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
@@ -19,12 +20,14 @@ from arkwright.serving.state import LiveArm, LiveEndpoint
 
 JSON_TYPE = b"application/json"
 _PROBLEM_TYPE = CONTENT_TYPE.encode("ascii")
-_TRACEPARENT_BYTES = 55
 _encode = msgspec.json.Encoder().encode
 
+is_traceparent = re.compile(rb"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}").fullmatch
+"""Tells whether a header is a W3C trace context of version 00; anything else is not passed on."""
 
-class Request:
-    """A request on its way through the core.
+
+class Request(msgspec.Struct, eq=False, weakref=True):
+    """A request on its way through the core; see :func:`begin`.
 
     Attributes
     ----------
@@ -46,26 +49,21 @@ class Request:
         How many rows it may have.
     """
 
-    __slots__ = (
-        "answering", "body", "document", "headers", "live", "max_rows", "named", "principal", "read_at", "request_id",
-        "scope", "size_bytes", "started", "traceparent", "version",
-    )  # fmt: skip
-
-    def __init__(self, scope: Scope, max_rows: int) -> None:
-        self.started = self.read_at = time.perf_counter()
-        self.scope = scope
-        self.headers: dict[bytes, bytes] = dict(scope["headers"])
-        self.request_id = name_request(self.headers.get(b"x-request-id"))
-        self.traceparent = self.headers.get(b"traceparent")
-        self.max_rows = max_rows
-        self.named = ""
-        self.body: bytes = b""
-        self.size_bytes = 0
-        self.document: Any = None
-        self.version = ""
-        self.answering = "unknown"
-        self.live: LiveEndpoint | None = None
-        self.principal: Principal | None = None
+    scope: Scope
+    headers: dict[bytes, bytes]
+    request_id: str
+    traceparent: bytes | None
+    max_rows: int
+    started: float
+    read_at: float
+    named: str = ""
+    body: bytes = b""
+    size_bytes: int = 0
+    document: Any = None
+    version: str = ""
+    answering: str = "unknown"
+    live: LiveEndpoint | None = None
+    principal: Principal | None = None
 
     def query(self, name: bytes) -> str:
         """Return a query parameter's first value, or an empty text."""
@@ -78,9 +76,16 @@ class Request:
     def response_headers(self) -> list[tuple[bytes, bytes]]:
         """Return the headers that every answer carries."""
         headers = [(b"x-request-id", self.request_id.encode("ascii"))]
-        if self.traceparent is not None and _is_traceparent(self.traceparent):
+        if self.traceparent is not None and is_traceparent(self.traceparent):
             headers.append((b"traceparent", self.traceparent))
         return headers
+
+
+def begin(scope: Scope, headers: dict[bytes, bytes], max_rows: int) -> Request:
+    """Begin a request: name it, and note the time."""
+    now = time.perf_counter()
+    request_id = name_request(headers.get(b"x-request-id"))
+    return Request(scope, headers, request_id, headers.get(b"traceparent"), max_rows, now, now)
 
 
 class Reply(NamedTuple):
@@ -98,8 +103,8 @@ class Scored(NamedTuple):
     ``arm_name`` is ``fallback`` where a fallback answered, and ``fallback`` says which one.
     """
 
-    rows: list[dict[str, Any]]
-    predictions: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
+    predictions: Sequence[dict[str, Any]]
     version: str
     arm_name: str
     fallback: str
@@ -120,12 +125,15 @@ class Adapter:
         Whether rows are explained and not only scored.
     columnar
         Whether a body is a table, which a compiled model scores at once.
+    typed
+        Whether a body of one row is what a compiled model reads by itself, and its query asks for nothing more.
     """
 
     name: ClassVar[str]
     media_types: ClassVar[tuple[bytes, ...]] = (JSON_TYPE,)
     explains: ClassVar[bool] = False
     columnar: ClassVar[bool] = False
+    typed: ClassVar[bool] = False
 
     def select(self, request: Request) -> None:
         """Set what the request says of its deployment before its body."""
@@ -185,11 +193,3 @@ def error_headers(error: ArkwrightError) -> tuple[tuple[bytes, bytes], ...]:
     if error.status == HTTPStatus.UNAUTHORIZED:
         headers.append((b"www-authenticate", b'Bearer realm="arkwright"'))
     return tuple(headers)
-
-
-def _is_traceparent(given: bytes) -> bool:
-    """Tell whether a header is a W3C trace context of version 00; anything else is not passed on."""
-    if len(given) != _TRACEPARENT_BYTES or given[:3] != b"00-" or given[35:36] != b"-" or given[52:53] != b"-":
-        return False
-    digits = given[3:35] + given[36:52] + given[53:]
-    return all(digit in b"0123456789abcdef" for digit in digits) and any(given[3:35].strip(b"0"))

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from arkwright.core.errors import Invalid, PayloadTooLarge
-from arkwright.serving.json_faults import TWICE, find_fault
+from arkwright.serving.json_faults import TWICE, find_fault, find_twice
 
 _HINT = 'Send {"instances": [{"column": value, ...}, ...]}, with content type application/json.'
 _AT = re.compile(r" - at `\$\.?(.*)`$")
@@ -72,6 +72,9 @@ def decode_slices(body: bytes, max_rows: int, slice_rows: int) -> Iterator[list[
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise _malformed(error, body=body) from error
     check_count(len(parts), max_rows)
+    # Of a list that comes twice only the last one is in the parts: beside them the body has the marks of one name.
+    if body.count(b'"') != 2 + b"".join(parts).count(b'"'):
+        raise _twice("instances")
     for first in range(0, len(parts), slice_rows):
         rows = []
         for index, part in enumerate(parts[first : first + slice_rows], first):
@@ -110,7 +113,7 @@ def check_unique(body: bytes, n_names: int, within: str = "") -> None:
     Parameters
     ----------
     n_names
-        How many names were decoded.
+        How many names were decoded; fewer than there are only cost time.
     within
         Where the body stands, if it is part of another.
 
@@ -121,34 +124,9 @@ def check_unique(body: bytes, n_names: int, within: str = "") -> None:
     """
     if body.translate(None, _BLANKS).count(b'":') <= n_names:
         return
-    fault = find_fault(body)
-    if fault is None or fault.message != TWICE:
-        return
-    place = ".".join(part for part in (within, fault.field) if part)
-    raise Invalid(
-        f"{place} {fault.message}: it must be said which value counts.",
-        code="json.duplicate_name",
-        hint="Send each name once in an object.",
-        errors=[{"field": place, "message": fault.message}],
-    )
-
-
-def check_names(body: bytes) -> None:
-    """Refuse a body in which an object has a name twice, whatever its shape: read once more, so for rare protocols.
-
-    Raises
-    ------
-    Invalid
-        Naming the field.
-    """
-    fault = find_fault(body)
-    if fault is not None and fault.message == TWICE:
-        raise Invalid(
-            f"{fault.field} {fault.message}: it must be said which value counts.",
-            code="json.duplicate_name",
-            hint="Send each name once in an object.",
-            errors=[{"field": fault.field, "message": fault.message}],
-        )
+    found = find_twice(body)
+    if found is not None:
+        raise _twice(".".join(part for part in (within, found) if part))
 
 
 def renumbered(error: Invalid, first: int) -> Invalid:
@@ -180,6 +158,15 @@ def check_count(n_rows: int, max_rows: int) -> None:
             code="prediction.too_many_rows",
             hint="Split it, or score a file with a batch job (POST /v1/batches).",
         )
+
+
+def _twice(place: str) -> Invalid:
+    return Invalid(
+        f"{place} {TWICE}: it must be said which value counts.",
+        code="json.duplicate_name",
+        hint="Send each name once in an object.",
+        errors=[{"field": place, "message": TWICE}],
+    )
 
 
 def _malformed(error: Exception, within: str = "", body: bytes | memoryview = b"") -> Invalid:

@@ -14,6 +14,10 @@ TWICE = "comes twice"
 """What a name that comes twice is told."""
 
 
+class _TwiceError(Exception):
+    """An object has a name twice."""
+
+
 class Fault(NamedTuple):
     """A place such as ``instances[3].tenure``, and what is wrong with it."""
 
@@ -53,6 +57,39 @@ def find_fault(body: bytes | bytearray | memoryview) -> Fault | None:
     return _search(document)
 
 
+def find_twice(body: bytes | bytearray | memoryview) -> str | None:
+    """Return the place of a name that comes twice in an object, or None; other faults are not looked at.
+
+    In a body longer than ``MAX_BYTES`` the place is the name alone.
+
+    Examples
+    --------
+    >>> find_twice(b'{"instances": [{"tenure": NaN, "a": 1, "a": 2}]}')
+    'instances[0].a'
+    """
+    text = bytes(body).decode("utf-8", "surrogateescape")
+    try:
+        json.loads(text, parse_int=_integer, object_pairs_hook=_once)
+    except _TwiceError as error:
+        name = str(error)
+    except (ValueError, RecursionError):
+        return None
+    else:
+        return None
+    if len(body) > MAX_BYTES:
+        return name
+    fault = _search(json.loads(text, parse_int=_integer, object_pairs_hook=_object), only_twice=True)
+    return fault.field if fault is not None else name
+
+
+def _once(pairs: list[tuple[str, Any]]) -> None:
+    seen: set[str] = set()
+    for name, _value in pairs:
+        if name in seen:
+            raise _TwiceError(name)
+        seen.add(name)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> Any:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -67,17 +104,17 @@ def _integer(text: str) -> float:
     return float(text)
 
 
-def _search(document: Any) -> Fault | None:
+def _search(document: Any, *, only_twice: bool = False) -> Fault | None:
     """Walk a document in order, without recursion."""
     waiting: list[tuple[str, Any]] = [("", document)]
     while waiting:
         place, value = waiting.pop()
         message = _message(value)
-        if message:
+        if message and (message == TWICE or not only_twice):
             return Fault(place or "body", message)
         if isinstance(value, dict):
             for name in value:
-                if _is_broken(name):
+                if not only_twice and _is_broken(name):
                     return Fault(place or "body", "has a name that is not UTF-8")
             named = [(f"{place}.{name}" if place else name, inner) for name, inner in value.items()]
             waiting.extend(reversed(named))

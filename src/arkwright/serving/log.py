@@ -128,6 +128,10 @@ class PredictionLog:
             metrics.LOG_DROPPED.labels("unwritable").inc(len(request.rows))
             log.exception("request could not be logged", request_id=request.request_id, reason=str(error))
             return False
+        return self.append_rows(rows)
+
+    def append_rows(self, rows: LoggedRows) -> bool:
+        """Queue rows that are ready to be written; return False if they were dropped, because the queue is full."""
         n_rows = rows.n_rows
         with self._lock:
             queued = self._queued_rows + n_rows

@@ -141,6 +141,31 @@ def rows_to_log(request: LoggedRequest) -> LoggedRows:
     )
 
 
+def row_to_log(
+    request_id: str,
+    time: float,
+    endpoint: Endpoint,
+    live: LiveArm,
+    latency_ms: float,
+    size_bytes: int,
+    text: bytes,
+    prediction: dict[str, Any],
+) -> LoggedRows:
+    """Return what is kept of a request whose one row came as ``text``: the model's inputs, in one line."""
+    arm, sample_percent = live.arm, endpoint.log.sample_percent
+    if sample_percent < 100.0 and not sampled(request_id, sample_percent):
+        return LoggedRows(endpoint, arm, arm.name, request_id, time, latency_ms, size_bytes, 1, b"")
+    line = text + b"\n"
+    if live.bundle.signature.task == "regression":
+        value = prediction["value"]
+        return LoggedRows(endpoint, arm, arm.name, request_id, time, latency_ms, size_bytes, 1, line, None, None, value)
+    label = prediction["label"]
+    if type(label) is not str:
+        label = _text(label)
+    score = prediction["score"]
+    return LoggedRows(endpoint, arm, arm.name, request_id, time, latency_ms, size_bytes, 1, line, label, score)
+
+
 def _inputs(
     names: tuple[str, ...], rows: Sequence[dict[str, Any]], redact: tuple[str, ...]
 ) -> Sequence[dict[str, Any]]:

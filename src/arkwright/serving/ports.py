@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from arkwright.bundles import TypedRow
 from arkwright.contracts import PlanAcknowledgement, RoutePlan, WindowReport
 
 
@@ -75,6 +76,14 @@ class ServableModel(Protocol):
         self, rows: list[dict[str, Any]], *, with_scores: bool = False, timeout_seconds: float
     ) -> list[dict[str, Any]]:
         """Check and answer rows without holding up the event loop."""
+        ...
+
+    def read_row(self, body: bytes) -> TypedRow | None:
+        """Read the body of a request with one row; None if it must be read some other way; inline models only."""
+        ...
+
+    def answer_row(self, typed: TypedRow) -> dict[str, Any]:
+        """Answer a row that was read; inline models only."""
         ...
 
     def explain_rows(self, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:

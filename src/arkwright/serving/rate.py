@@ -48,6 +48,7 @@ class RateLimiter:
         self._max_buckets = max_buckets
         self._monotonic = monotonic
         self._buckets: OrderedDict[tuple[str, str], _Bucket] = OrderedDict()
+        self._newest: tuple[str, str] = ("", "")
 
     def __len__(self) -> int:
         return len(self._buckets)
@@ -73,9 +74,11 @@ class RateLimiter:
             if len(self._buckets) > self._max_buckets:
                 self._buckets.popitem(last=False)
         else:
-            self._buckets.move_to_end(key)
+            if key != self._newest:
+                self._buckets.move_to_end(key)
             bucket.tokens = min(burst, bucket.tokens + (now - bucket.filled_at) * rate)
             bucket.filled_at = now
+        self._newest = key
         if bucket.tokens < 1.0:
             metrics.RATE_LIMITED.labels(endpoint.deployment_id).inc()
             raise TooManyRequests(

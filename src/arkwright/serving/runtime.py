@@ -24,6 +24,7 @@ from arkwright.kit.logging import get_logger
 from arkwright.serving import metrics
 from arkwright.serving.breaker import NO_PROBE, Breaker
 from arkwright.serving.cache import ResultCache
+from arkwright.serving.counts import COUNTS
 from arkwright.serving.fuse import blown_because
 from arkwright.serving.shadow import ShadowQueue, ShadowResult
 from arkwright.serving.state import LiveArm, LiveEndpoint
@@ -59,10 +60,11 @@ class Answered(msgspec.Struct, frozen=True, gc=False):
 class ArmState:
     """What one version under one name did and may do."""
 
-    __slots__ = ("arm", "blown", "breaker", "score_name", "warned_at", "windows")
+    __slots__ = ("arm", "blown", "breaker", "counts", "score_name", "warned_at", "windows")
 
-    def __init__(self, live: LiveArm) -> None:
+    def __init__(self, live: LiveArm, deployment_id: str) -> None:
         self.arm: Arm = live.arm
+        self.counts = COUNTS.arm(deployment_id, live.arm.semver)
         self.score_name = "value" if live.bundle.signature.task == "regression" else "score"
         self.windows = ArmWindows()
         self.breaker = Breaker()
@@ -127,10 +129,10 @@ class EndpointRuntime:
         states: dict[tuple[str, str], ArmState] = {}
         for one in (*live.arms, *live.shadows):
             key = (one.arm.name, one.arm.model_version_id)
-            known = states.get(key) or self._states.get(key) or ArmState(one)
+            known = states.get(key) or self._states.get(key) or ArmState(one, self._deployment_id)
             if known.blown and known.arm != one.arm:
                 # The control plane has said something new about this arm: it is judged afresh.
-                known = ArmState(one)
+                known = ArmState(one, self._deployment_id)
             known.arm = one.arm
             states[key] = known
         for key, state in self._states.items():
@@ -293,6 +295,34 @@ class EndpointRuntime:
         if failed:
             current.errors += 1
 
+    def closed_state(self, chosen: LiveArm) -> ArmState | None:
+        """Return the state of an arm whose breaker is closed, as that of nearly every arm is."""
+        arm = chosen.arm
+        state = self._states.get((arm.name, arm.model_version_id))
+        return state if state is not None and state.breaker.closed else None
+
+    def observe_row(
+        self, state: ArmState, second: int, elapsed: float, seen_ms: float, prediction: dict[str, Any]
+    ) -> None:
+        """Count a request of one row that its arm answered: what :meth:`observe` and the metrics count, at once.
+
+        Parameters
+        ----------
+        second
+            When, in seconds since the epoch.
+        elapsed, seen_ms
+            Since its first byte, in seconds, and since its body was there.
+        """
+        state.breaker.succeeded()
+        current = state.windows.current
+        if current.second < second:
+            current = self._turn(state, second)
+        current.add(seen_ms, 1)
+        score = prediction[state.score_name]
+        current.score_sum += score
+        current.score_squares += score * score
+        state.counts.add_row(elapsed)
+
     def shadow(self, live: LiveEndpoint, request_id: str, rows: list[dict[str, Any]], answered: Answered) -> None:
         """Queue a copy of a request for the shadow arms; never waits, and drops it where the queue is full."""
         if not live.shadows or self._shadows is None or answered.fallback:
@@ -381,7 +411,7 @@ class EndpointRuntime:
         state = self._states.get((arm.name, arm.model_version_id))
         if state is None:
             # Its plan was replaced while the request was on its way: what it does counts for nobody.
-            state = ArmState(live)
+            state = ArmState(live, self._deployment_id)
         return state
 
     def _turn(self, state: ArmState, second: int) -> Second:

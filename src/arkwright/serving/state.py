@@ -48,6 +48,9 @@ class LiveEndpoint:
     ----------
     inline
         Whether every arm and the fallback may run on the event loop.
+    typed
+        Whether a request of one row may be answered without its rows being read into a dictionary: every arm is
+        inline, and nothing else (a shadow, the cache, the unit, redaction) needs to see the rows.
     unit_header, unit_column
         Where a request's unit is found; neither of them where each request is a unit of its own.
     """
@@ -58,6 +61,7 @@ class LiveEndpoint:
     fallback: LiveArm | None
     runtime: EndpointRuntime
     inline: bool = field(init=False)
+    typed: bool = field(init=False)
     unit_header: bytes | None = field(init=False)
     unit_column: str | None = field(init=False)
     _split: Split = field(init=False)
@@ -72,8 +76,11 @@ class LiveEndpoint:
         planned = [arm for arm in endpoint.arms if arm.mode == "live"]
         loaded = {live.arm.name: live for live in self.arms}
         first = self.arms[0] if self.arms else None
+        inline = all(live.model.inline for live in answering)
+        seen = bool(self.shadows or column or endpoint.cache_seconds > 0.0 or endpoint.log.redact)
         derived = {
-            "inline": all(live.model.inline for live in answering),
+            "inline": inline,
+            "typed": inline and not seen,
             "unit_header": header.strip().lower().encode("latin-1", "replace") or None,
             "unit_column": column or None,
             "_split": Split([arm.traffic_percent for arm in planned], endpoint.deployment_id, endpoint.salt),

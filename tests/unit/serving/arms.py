@@ -34,6 +34,9 @@ class StubModel:
             raise Invalid("the row is wrong")
         return [{"label": "Yes" if self.score >= 0.5 else "No", "score": self.score} for _ in rows]
 
+    def read_row(self, _body: bytes) -> None:
+        """Decline: each row goes the general way."""
+
     async def predict_rows_async(self, rows, *, with_scores=False, timeout_seconds):
         return self.predict_rows(rows, with_scores=with_scores)
 

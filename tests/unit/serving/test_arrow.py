@@ -167,7 +167,7 @@ def test_reading_and_answering_arrow_does_not_load_pandas(tmp_path):
         import sys
         from pathlib import Path
         from arkwright.contracts import Column, Signature
-        from arkwright.serving.exchange import Request, Scored
+        from arkwright.serving.exchange import Scored, begin
         from arkwright.serving.protocols.arrow import ArrowPredict
         spec = (
             Column(name="tenure", kind="numeric"),
@@ -175,7 +175,7 @@ def test_reading_and_answering_arrow_does_not_load_pandas(tmp_path):
             Column(name="at", kind="time"),
         )
         signature = Signature(task="binary", target="y", columns=spec, classes=("a", "b"), identifiers=("customer",))
-        request = Request({"headers": []}, 10)
+        request = begin({}, {}, 10)
         request.body = Path(sys.argv[1]).read_bytes()
         adapter = ArrowPredict()
         columns = adapter._read(request, signature)

@@ -42,10 +42,11 @@ class Serving:
 def broken(plane):
     """Let the model of the first arm fail from now on."""
 
-    def fail(rows, *, with_scores=False):
+    def fail(_rows, **_how):
         raise RuntimeError("the booster is gone")
 
-    plane.holder.state.endpoints["dep_1"].arms[0].model.predict_rows = fail
+    model = plane.holder.state.endpoints["dep_1"].arms[0].model
+    model.predict_rows = model.answer_row = fail
 
 
 async def test_a_rate_limit_refuses_with_the_time_to_come_back(platform):
@@ -183,7 +184,14 @@ def observed(monkeypatch):
         seen.append((latency_ms, failed))
         observe(self, answered, latency_ms, n_rows, failed=failed)
 
+    observe_row = EndpointRuntime.observe_row
+
+    def noted_row(self, state, second, elapsed, seen_ms, prediction):
+        seen.append((seen_ms, False))
+        observe_row(self, state, second, elapsed, seen_ms, prediction)
+
     monkeypatch.setattr(EndpointRuntime, "observe", noted)
+    monkeypatch.setattr(EndpointRuntime, "observe_row", noted_row)
     return seen
 
 

@@ -15,10 +15,15 @@ from tests.unit.serving.conftest import KEY, call, until
 
 from arkwright.core.errors import ArkwrightError, Invalid
 from arkwright.serving.bodies import unpack
+from arkwright.serving.exchange import begin
 from arkwright.serving.instances import decode_instances, decode_slices
 from arkwright.serving.json_faults import find_fault
+from arkwright.serving.protocols.mlflow import Invocations
+from arkwright.serving.protocols.model_server import PredictSync
+from arkwright.serving.protocols.open_inference import Infer
 from arkwright.serving.protocols.tensors import from_bytes, from_json, to_bytes
 
+ADAPTERS = {"/predict": PredictSync(), "/invocations": Invocations(), "/v2/models/churn/infer": Infer()}
 texts = st.text(max_size=6)
 cells = st.none() | st.booleans() | st.integers() | st.floats() | texts
 documents = st.recursive(
@@ -79,6 +84,51 @@ def test_a_name_that_comes_twice_is_always_found(pairs, blank):
     assert names.count(place.removeprefix("instances[0].")) > 1
     with pytest.raises(Invalid, match="comes twice"):
         list(decode_slices(body, 10, 1))
+
+
+BLANKS = b" " * 300_000
+
+
+@pytest.mark.parametrize("blanks", [b"", BLANKS])
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/predict", b'{"instances": [{"a": 1, "b": 2, "a": 3}]BLANKS}', "a"),
+        ("/invocations", b'{"dataframe_records": [{"a": 1, "b": 2, "a": 3}]BLANKS}', "a"),
+        ("/invocations", b'{"dataframe_records": [{"b": NaN, "a": 1, "a": 3}]BLANKS}', "a"),
+        ("/invocations", b'{"dataframe_split": {"data": [[1]], "columns": ["a"], "columns": ["b"]}BLANKS}', "columns"),
+        ("/invocations", b'{"inputs": {"a": [1], "a": [2]}BLANKS}', "a"),
+        (
+            "/v2/models/churn/infer",
+            b'{"inputs": [{"name": "a", "name": "b", "datatype": "FP64", "shape": [1]}]BLANKS}',
+            "name",
+        ),
+        ("/v2/models/churn/infer", b'{"inputs": [], "parameters": {"a": 1, "a": 2}BLANKS}', "a"),
+    ],
+)
+def test_a_name_that_comes_twice_is_refused_however_long_the_body(path, body, field, blanks):
+    request = begin({"path": path, "query_string": b"", "headers": []}, {}, 10)
+    request.body = body.replace(b"BLANKS", blanks)
+    with pytest.raises(Invalid, match="comes twice") as caught:
+        ADAPTERS[path].parse(request)
+    assert caught.value.errors[0]["field"].endswith(field)
+
+
+@pytest.mark.parametrize("blanks", [b"", BLANKS])
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        (b'{"instances": [{"a": 1}], "inst\\u0061nces": [{"a": "\\":"}]BLANKS}', "instances"),
+        (b'{"instances": [], "instances": [{"a": 2}]BLANKS}', "instances"),
+        (b'{"instances": [{"a": 1, "a": 2 BLANKS}]}', "a"),
+    ],
+)
+def test_a_list_that_comes_twice_is_refused_in_slices_as_it_is_whole(body, field, blanks):
+    body = body.replace(b"BLANKS", blanks)
+    for decode in (lambda: decode_instances(body, 10), lambda: list(decode_slices(body, 10, 1))):
+        with pytest.raises(Invalid, match="comes twice") as caught:
+            decode()
+        assert caught.value.errors[0]["field"].endswith(field)
 
 
 @given(st.text())

@@ -56,7 +56,8 @@ def breaks(monkeypatch, plane, name: str) -> None:
     def fail(_rows, **_how):
         raise RuntimeError("the library refused")
 
-    monkeypatch.setattr(arm_of(plane, name).model, "predict_rows", fail)
+    for way in ("predict_rows", "answer_row"):
+        monkeypatch.setattr(arm_of(plane, name).model, way, fail)
 
 
 def total(name: str) -> float:

@@ -128,12 +128,7 @@ class AverageEvaluator:
         ContributionsUnavailable
             If a member's scores are not its raw scores: an average of probabilities is no sum of log-odds.
         """
-        if self.link != "identity":
-            links = sorted({member.evaluator.link for member in self.members} - {"identity"})
-            raise ContributionsUnavailable(
-                f"The answer averages scores behind the links {', '.join(links)}: no feature has a share of it.",
-                hint="Explain one of the members, or average models whose scores are sums (regression, forests).",
-            )
+        self._check_link()
         totals = [[0.0] * (self.n_features + 1) for _ in range(self.n_outputs)]
         for member, (pick, _, weight) in zip(self.members, self._scorers, strict=True):
             columns = range(self.n_features) if member.columns is None else member.columns
@@ -142,6 +137,26 @@ class AverageEvaluator:
                 for column, share in zip([*columns, self.n_features], shares, strict=True):
                     total[column] += weight * share
         return totals
+
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the same for the rows of a matrix."""
+        self._check_link()
+        totals = np.zeros((X.shape[0], self.n_outputs, self.n_features + 1))
+        for member in self.members:
+            columns = range(self.n_features) if member.columns is None else member.columns
+            found = member.evaluator.contributions_matrix(X if member.columns is None else X[:, member.columns])
+            # One column after the other: a member may take the same one twice.
+            for index, column in enumerate([*columns, self.n_features]):
+                totals[:, :, column] += member.weight * found[:, :, index]
+        return totals
+
+    def _check_link(self) -> None:
+        if self.link != "identity":
+            links = sorted({member.evaluator.link for member in self.members} - {"identity"})
+            raise ContributionsUnavailable(
+                f"The answer averages scores behind the links {', '.join(links)}: no feature has a share of it.",
+                hint="Explain one of the members, or average models whose scores are sums (regression, forests).",
+            )
 
     def dump(self) -> EvaluatorState:
         """Return the members' states, their files under names of their own."""

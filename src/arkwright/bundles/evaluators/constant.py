@@ -48,6 +48,12 @@ class ConstantEvaluator:
         """Return nothing for each feature, then the score."""
         return [[0.0] * self.n_features + [score] for score in self._scores]
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the same for every row of a matrix."""
+        shares = np.zeros((X.shape[0], self.n_outputs, self.n_features + 1))
+        shares[:, :, -1] = self._scores
+        return shares
+
     def dump(self) -> EvaluatorState:
         """Everything fits into JSON."""
         return EvaluatorState(params={"scores": self._scores, "n_features": self.n_features})

@@ -114,7 +114,14 @@ class LeavesEvaluator:
         ContributionsUnavailable
             Always: the library explains trees of one output.
         """
-        raise ContributionsUnavailable(
+        raise self._no_contributions()
+
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:  # noqa: ARG002 - there are none
+        """Refuse, as ``contributions_row`` does."""
+        raise self._no_contributions()
+
+    def _no_contributions(self) -> ContributionsUnavailable:
+        return ContributionsUnavailable(
             f"A forest of {self.n_outputs} classes is compiled in a form that has no contributions.",
             hint="Explain a boosted model of the same data, or a forest of fewer classes.",
         )

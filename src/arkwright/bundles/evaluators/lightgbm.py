@@ -64,6 +64,10 @@ class LightGBMEvaluator:
         """Return the Shapley values of each feature for the raw score (log-odds and the like), by path coverage."""
         return self._booster.contributions_row(vector)
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the same for the rows of a matrix."""
+        return self._booster.contributions_matrix(X)
+
     def dump(self) -> EvaluatorState:
         """Return the model text as a file."""
         return EvaluatorState(files={_FILE: self._model_text.encode()})

@@ -129,6 +129,13 @@ class Booster:
         rows: list[list[float]] = (shares / self._model.n_averaged).tolist()
         return rows
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the shares of a matrix's rows, of shape (n_rows, n_outputs, n_features + 1)."""
+        n_shares = self.n_features + 1
+        shares = self._by_block(X, self.n_outputs * n_shares, CONTRIBUTIONS).reshape(-1, self.n_outputs, n_shares)
+        shares /= self._model.n_averaged
+        return shares
+
     def scores_matrix(self, X: FloatArray) -> FloatArray:
         """Score a matrix; returns (n_rows, n_outputs)."""
         return self._by_block(X, self.n_outputs, SCORES)

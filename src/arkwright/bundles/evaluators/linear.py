@@ -146,6 +146,18 @@ class LinearEvaluator:
             answers.append([*shares, expected])
         return answers
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the same for the rows of a matrix."""
+        shares = np.empty((X.shape[0], self.n_outputs, self.n_features + 1))
+        mean = np.zeros(self.n_features) if self._mean is None else self._mean
+        centred = X - mean
+        for output, (coefficients, intercept) in enumerate(self._rows):
+            shares[:, output, :-1] = self._coef[output] * centred
+            for coefficient, value in zip(coefficients, mean.tolist(), strict=True):
+                intercept += coefficient * value  # noqa: PLW2901 - in the order of `contributions_row`
+            shares[:, output, -1] = intercept
+        return shares
+
     def dump(self) -> EvaluatorState:
         """Arrays into one npz file."""
         arrays = {"coef": self._coef, "intercept": self._intercept}

@@ -73,6 +73,10 @@ class Evaluator(Protocol):
         """
         ...
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Say the same for the rows of a matrix; returns (n_rows, n_outputs, n_features + 1)."""
+        ...
+
     def dump(self) -> EvaluatorState:
         """Return what ``load`` needs."""
         ...

@@ -66,6 +66,10 @@ class TreesEvaluator:
         """Return the Shapley values of each feature for the raw score, by the share of training rows on each path."""
         return self._booster.contributions_row(vector)
 
+    def contributions_matrix(self, X: FloatArray) -> FloatArray:
+        """Return the same for the rows of a matrix."""
+        return self._booster.contributions_matrix(X)
+
     def dump(self) -> EvaluatorState:
         """Return the model text as a file."""
         return EvaluatorState(params={"tolerance": self.tolerance}, files={_FILE: self._model_text.encode()})

@@ -15,17 +15,16 @@
 ===================  =======================================================================
 
 The first six are fitted here, for AutoML; the others are compiled from a user's own fitted pipeline. Each has a
-columnar path (``encode_column``) and a row path (``row_writer``) that agree to the last bit.
+columnar path (``encode_column``) and a row path (``cell_writer``) that agree to the last bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 import numpy.typing as npt
 
-from arkwright.bundles.cells import FloatArray
+from arkwright.bundles.cells import CellWriter, FloatArray
 from arkwright.bundles.kernels.category import CategoryCode, OneHot
 from arkwright.bundles.kernels.chain import Chain, NumberLevels
 from arkwright.bundles.kernels.levels import Levels, LevelTable
@@ -87,6 +86,6 @@ class Kernel(Protocol):
         """Write the outputs of ``values`` (n_rows,) into ``out`` (n_rows, n_outputs), which holds zeros."""
         ...
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
-        """Return a function that writes one row's outputs from index ``at`` on, over zeros."""
+    def cell_writer(self, at: int) -> CellWriter:
+        """Return a function that writes the outputs of one JSON value from index ``at`` on, over zeros."""
         ...

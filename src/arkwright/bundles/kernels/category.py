@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import NAN, FloatArray, as_text, missing_column
+from arkwright.bundles.cells import NAN, CellWriter, FloatArray, as_text, missing_column
 
 MAX_CODES = 254
 """Levels with a code of their own: with the pooled one, LightGBM's default of 255 bins for a feature."""
@@ -87,18 +86,19 @@ class CategoryCode(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel"
 
     def encode_column(self, values: npt.NDArray[Any], out: FloatArray) -> None:
         """Look the codes up."""
-        out[:, 0] = self._lookup().all_of(values)
+        out[:, 0] = self.codes().all_of(values)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that looks one code up."""
-        column, lookup = self.column, self._lookup()
+        lookup = self.codes()
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            out[at] = lookup[row.get(column)]
+        def write(value: Any, out: list[float]) -> None:
+            out[at] = lookup[value]
 
         return write
 
-    def _lookup(self) -> _Lookup[float]:
+    def codes(self) -> _Lookup[float]:
+        """Return the code of each level, and of whatever else a cell may hold."""
         codes: dict[Any, float] = {level: float(code) for code, level in enumerate(self.levels)}
         codes[None] = NAN
         return _Lookup(codes, float(len(self.levels)) if self.pooled else NAN)
@@ -154,12 +154,12 @@ class OneHot(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", tag=
         rows = np.flatnonzero(hot >= 0)
         out[rows, hot[rows]] = 1.0
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that sets a one."""
-        column, lookup = self.column, self._lookup()
+        lookup = self._lookup()
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            hot = lookup[row.get(column)]
+        def write(value: Any, out: list[float]) -> None:
+            hot = lookup[value]
             if hot >= 0:
                 out[at + hot] = 1.0
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import NAN, FloatArray, as_numbers, missing_column
+from arkwright.bundles.cells import NAN, CellWriter, FloatArray, as_numbers, missing_column
 from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.kernels.levels import UNKNOWN_MESSAGE, LevelTable
 from arkwright.bundles.kernels.steps import MISSING_MESSAGE, Step, apply_to_column, for_row
@@ -40,12 +39,11 @@ class Chain(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", tag="
         """Apply the steps to the column."""
         out[:, 0] = apply_to_column(self.steps, as_numbers(values), self.column)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that applies the steps to the cell."""
-        column, apply = self.column, for_row(self.steps, self.column)
+        apply = for_row(self.steps, self.column)
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            value = row.get(column)
+        def write(value: Any, out: list[float]) -> None:
             out[at] = apply(NAN if value is None else float(value))
 
         return write
@@ -85,14 +83,13 @@ class NumberLevels(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel"
             raise CellRefused(self.column, UNKNOWN_MESSAGE.format(repr(float(numbers[unseen.argmax()]))))
         self.table.write_column(found, missing, out)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that looks the cell up."""
         column, apply, indices = self.column, for_row(self.steps, self.column), self._indices()
         write_level, to = self.table.level_writer(at), at + len(self.table.names)
         unseen, missing = self.table.unseen_outputs, self.table.missing_outputs
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            value = row.get(column)
+        def write(value: Any, out: list[float]) -> None:
             number = apply(NAN if value is None else float(value))
             if number == number:  # noqa: PLR0124 - not NaN
                 index = indices.get(number, -1)

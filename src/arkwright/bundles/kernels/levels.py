@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import NAN, FloatArray, as_text, missing_column
+from arkwright.bundles.cells import NAN, CellWriter, FloatArray, as_text, missing_column
 from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.kernels.steps import MISSING_MESSAGE
 
@@ -118,13 +118,19 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", tag=
             raise CellRefused(self.column, UNKNOWN_MESSAGE.format(_shown(cells[int(unseen.argmax())])))
         self.table.write_column(found, missing, out)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def hot_cells(self, at: int) -> dict[str, tuple[int, float] | None] | None:
+        """Return where each level puts which number, None for nowhere; None where a level takes more than that."""
+        if any(self.table.base) or None in self.table.base:
+            return None
+        cells = zip(self.levels, self.table.hot, as_floats(self.table.values), strict=True)
+        return {level: (at + place, value) if place >= 0 else None for level, place, value in cells}
+
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that looks the cell up."""
         column, places, write_level = self.column, _Places(self.levels), self.table.level_writer(at)
         to, unseen, missing = at + len(self.table.names), self.table.unseen_outputs, self.table.missing_outputs
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            value = row.get(column)
+        def write(value: Any, out: list[float]) -> None:
             place = places[value]
             if place >= 0:
                 write_level(place, out)
@@ -137,19 +143,16 @@ class Levels(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", tag=
             else:
                 out[at:to] = unseen
 
-        if any(self.table.base) or None in self.table.base:
-            return write
         # Most levels of most encoders set one output over zeros, or none: that is the quick way.
-        hot = [(at + place, value) for place, value in zip(self.table.hot, as_floats(self.table.values), strict=True)]
+        hot = self.hot_cells(at)
+        if hot is None:
+            return write
 
-        def write_hot(row: Mapping[str, Any], out: list[float]) -> None:
-            place = places[row.get(column)]
-            if place < 0:
-                write(row, out)
-                return
-            index, value = hot[place]
-            if index >= at:
-                out[index] = value
+        def write_hot(value: Any, out: list[float]) -> None:
+            if value not in hot:
+                write(value, out)
+            elif (cell := hot[value]) is not None:
+                out[cell[0]] = cell[1]
 
         return write_hot
 

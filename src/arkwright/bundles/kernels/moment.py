@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import NAN, FloatArray, as_moments, missing_column, parse_moment
+from arkwright.bundles.cells import NAN, CellWriter, FloatArray, as_moments, missing_column, parse_moment
 from arkwright.bundles.kernels.scale import Scale
 
 PARTS = ("year", "month", "day", "weekday", "hour", "epoch days")
@@ -77,13 +76,12 @@ class MomentParts(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel",
         """Split the column."""
         out[:] = _parts_of_column(values)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that splits one moment."""
-        column, to, missing = self.column, at + len(PARTS), (NAN,) * len(PARTS)
+        to, missing = at + len(PARTS), (NAN,) * len(PARTS)
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            text = row.get(column)
-            out[at:to] = missing if text is None else _parts_of_text(text)
+        def write(value: Any, out: list[float]) -> None:
+            out[at:to] = missing if value is None else _parts_of_text(value)
 
         return write
 
@@ -129,19 +127,18 @@ class ScaledMoment(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel"
         if self.indicator:
             out[:, len(PARTS)] = missing
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that splits and scales one moment."""
-        column, indicator, to = self.column, self.indicator, at + len(PARTS)
+        indicator, to = self.indicator, at + len(PARTS)
         applies = tuple(scale.apply_one for scale in self.scales)
         filled = [apply(NAN) for apply in applies]
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            text = row.get(column)
-            if text is None:
+        def write(value: Any, out: list[float]) -> None:
+            if value is None:
                 out[at:to] = filled
                 if indicator:
                     out[to] = 1.0
             else:
-                out[at:to] = [apply(part) for apply, part in zip(applies, _parts_of_text(text), strict=True)]
+                out[at:to] = [apply(part) for apply, part in zip(applies, _parts_of_text(value), strict=True)]
 
         return write

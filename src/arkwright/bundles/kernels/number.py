@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import NAN, FloatArray, as_numbers, missing_column
+from arkwright.bundles.cells import NAN, CellWriter, FloatArray, as_numbers, missing_column
 from arkwright.bundles.kernels.scale import Scale
 
 
@@ -41,12 +40,10 @@ class Number(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", tag=
         """Copy the column."""
         out[:, 0] = as_numbers(values)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that copies the cell."""
-        column = self.column
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            value = row.get(column)
+        def write(value: Any, out: list[float]) -> None:
             out[at] = NAN if value is None else float(value)
 
         return write
@@ -91,12 +88,11 @@ class ScaledNumber(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel"
         if self.indicator:
             out[:, 1] = missing
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that scales the cell."""
-        column, indicator, apply = self.column, self.indicator, self.scale.apply_one
+        indicator, apply = self.indicator, self.scale.apply_one
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            value = row.get(column)
+        def write(value: Any, out: list[float]) -> None:
             number = NAN if value is None else float(value)
             out[at] = apply(number)
             if indicator and number != number:  # noqa: PLR0124 - NaN

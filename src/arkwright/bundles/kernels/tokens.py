@@ -10,14 +10,14 @@ import functools
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles.cells import FloatArray, as_text, missing_column
+from arkwright.bundles.cells import CellWriter, FloatArray, as_text, missing_column
 from arkwright.bundles.errors import CellRefused
 from arkwright.bundles.kernels.steps import MISSING_MESSAGE
 
@@ -179,12 +179,12 @@ class TermWeights(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel",
                     place, factor = places[index]
                     out[row, place] = weight * factor
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that weighs the text."""
-        column, weigh, places = self.column, self.plan.weigher(self.column), self._places()
+        weigh, places = self.plan.weigher(self.column), self._places()
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            for index, weight in weigh(row.get(column)):
+        def write(value: Any, out: list[float]) -> None:
+            for index, weight in weigh(value):
                 if index in places:
                     place, factor = places[index]
                     out[at + place] = weight * factor
@@ -231,12 +231,12 @@ class TermScores(msgspec.Struct, frozen=True, kw_only=True, tag_field="kernel", 
         for row, cell in enumerate(values.tolist()):
             out[row] = score(cell)
 
-    def row_writer(self, at: int) -> Callable[[Mapping[str, Any], list[float]], None]:
+    def cell_writer(self, at: int) -> CellWriter:
         """Return a function that scores the text."""
-        column, score, to = self.column, self._scorer(), at + len(self.names)
+        score, to = self._scorer(), at + len(self.names)
 
-        def write(row: Mapping[str, Any], out: list[float]) -> None:
-            out[at:to] = score(row.get(column))
+        def write(value: Any, out: list[float]) -> None:
+            out[at:to] = score(value)
 
         return write
 

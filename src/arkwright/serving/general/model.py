@@ -12,7 +12,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, NoReturn
 
-from arkwright.bundles import InstanceValidator, ModelTimeout
+from arkwright.bundles import InstanceValidator, ModelTimeout, TypedRow
 from arkwright.bundles.answers import Answers
 from arkwright.bundles.model_process import ModelProcess, launch_model
 from arkwright.bundles.model_process.failures import ended
@@ -151,6 +151,13 @@ class GeneralModel:
             await link.end()
 
     def predict_rows(self, rows: list[dict[str, Any]], *, with_scores: bool = False) -> list[dict[str, Any]]:
+        """Refuse: this model cannot answer at once."""
+        raise NotImplementedError
+
+    def read_row(self, body: bytes) -> None:
+        """Decline: this model reads no bodies."""
+
+    def answer_row(self, typed: TypedRow) -> dict[str, Any]:
         """Refuse: this model cannot answer at once."""
         raise NotImplementedError
 

@@ -28,7 +28,7 @@ from arkwright.core.problems import problem_document
 from arkwright.serving.asgi import Receive
 from arkwright.serving.core import InferenceCore
 from arkwright.serving.exchange import Adapter, Reply, Request, Scored, error_headers
-from arkwright.serving.instances import check_count, check_names, decode_shape
+from arkwright.serving.instances import check_count, check_unique, decode_shape
 from arkwright.serving.protocols.selection import named_beside_the_body
 from arkwright.serving.state import LiveEndpoint
 
@@ -177,8 +177,19 @@ def _decode(body: bytes) -> _Body:
             hint=_HINT,
             errors=[{"field": "body", "message": f"has {found}"}],
         )
-    check_names(body)
+    check_unique(body, _n_names(read))
     return read
+
+
+def _n_names(read: _Body) -> int:
+    """Return how many names a body has; not those within cells, which are looked at once more."""
+    params = 1 + len(read.params) if read.params else 0
+    if read.dataframe_split is not None:
+        return 2 + bool(read.dataframe_split.columns) + bool(read.dataframe_split.index) + params
+    if isinstance(read.inputs, dict):
+        return 1 + len(read.inputs) + params
+    rows = read.dataframe_records or read.instances or read.inputs or ()
+    return 1 + sum(len(row) for row in rows if isinstance(row, dict)) + params
 
 
 def _with_missing(body: bytes) -> Any:

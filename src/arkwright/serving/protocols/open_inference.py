@@ -21,7 +21,7 @@ from arkwright.serving.asgi import ClientGone, Receive, Scope, Send, respond
 from arkwright.serving.core import InferenceCore
 from arkwright.serving.errors import MethodNotAllowed
 from arkwright.serving.exchange import Adapter, Reply, Request, Scored, error_headers
-from arkwright.serving.instances import check_count, check_names, decode_shape
+from arkwright.serving.instances import check_count, check_unique, decode_shape
 from arkwright.serving.protocols.tensors import (
     Tensor,
     from_bytes,
@@ -85,7 +85,7 @@ class Infer(Adapter):
                 raise _refusal("Inference-Header-Content-Length", "is not the length of a part of the body")
             body = bytes(body[: int(announced)])
         read = decode_shape(_decoder, body, _HINT)
-        check_names(body)
+        check_unique(body, _n_names(read))
         if read.id:
             request.request_id = name_request(read.id.encode("utf-8", "replace"))
         request.document = read, bytes(request.body[len(body) :])
@@ -196,6 +196,15 @@ class OpenInference:
         if action:
             raise _nothing(path)
         return HTTPStatus.OK, model_metadata(live)
+
+
+def _n_names(read: _Body) -> int:
+    """Return how many names a body has; not those within parameters, which are few or looked at once more."""
+    tensors = sum(
+        3 + (given.data is not None) + bool(given.parameters) * (1 + len(given.parameters)) for given in read.inputs
+    )
+    outputs = bool(read.outputs) + sum(1 + bool(each.parameters) * (1 + len(each.parameters)) for each in read.outputs)
+    return 1 + bool(read.id) + tensors + outputs + bool(read.parameters) * (1 + len(read.parameters))
 
 
 def split_path(path: str) -> tuple[str, str, str]:

@@ -24,6 +24,7 @@ class Predict(Adapter):
     """``:predict``; ``?scores=true`` adds every class's score to a multiclass answer."""
 
     name: ClassVar[str] = "v1"
+    typed: ClassVar[bool] = True
 
     def select(self, request: Request) -> None:
         """Read the deployment from the path; whoever routed here has checked its shape."""
