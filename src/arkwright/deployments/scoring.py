@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -13,45 +12,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arkwright.bundles import POSITIVE_THRESHOLD, ModelFailed, Predictor
-from arkwright.bundles.errors import CellRefused
-from arkwright.bundles.kernels import FittedKernel
 from arkwright.contracts import Column, Signature
 from arkwright.core.errors import Invalid
 from arkwright.data import ColumnPlan, canonical, read_cells
 from arkwright.deployments.batch_plan import OnError
-from arkwright.deployments.row_order import most_split, order_by
+from arkwright.deployments.table_encoder import BadCell, Coded, TableEncoder
 from arkwright.features import to_numbers, to_texts
 
 ERROR_COLUMN = "prediction_error"
 
 Array = npt.NDArray[Any]
 
-# A block of vectors of about a megabyte.
-_BLOCK_CELLS, _LEAST_BLOCK_ROWS, _MOST_BLOCK_ROWS = 1 << 17, 256, 8192
 _SHOWN_ERRORS = 20
 _MOST_FAILURES = 20
 _LONGEST_SHOWN = 40
-
-
-@dataclass(frozen=True, slots=True)
-class Coded:
-    """A column of text as codes: ``texts[codes]``; the last text is None, for missing."""
-
-    codes: npt.NDArray[np.intp]
-    texts: Array
-
-    def decoded(self) -> Array:
-        """Return one object for each row."""
-        found: Array = self.texts[self.codes]
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class BadCell:
-    """A cell that is not what the model takes; its row is counted from 0."""
-
-    row: int
-    message: str
 
 
 class RowScorer(Protocol):
@@ -186,78 +160,6 @@ def doubtful_inputs(signature: Signature, stored: pa.Schema, plans: Mapping[str,
         if not (is_time if column.kind == "time" else is_number):
             found.append(column)
     return found
-
-
-class TableEncoder:
-    """Encodes and scores a table a block at a time, with a compiled model.
-
-    The scores are those of ``Predictor.predict_columns``, to the last bit. Each text of a coded column is encoded once,
-    a block's vectors stay in the processor's cache, and rows that are alike come one after the other
-    (:mod:`.row_order`).
-    """
-
-    def __init__(self, predictor: Predictor) -> None:
-        self._encoder, self._evaluator = predictor.encoder, predictor.evaluator
-        width = max(1, self._encoder.n_outputs)
-        self._block_rows = min(_MOST_BLOCK_ROWS, max(_LEAST_BLOCK_ROWS, _BLOCK_CELLS // width))
-        self._keys = most_split(self._evaluator.dump().files, self._encoder.source_columns)
-
-    def scores(
-        self, columns: Mapping[str, Coded | Array], n_rows: int
-    ) -> tuple[npt.NDArray[np.float64], list[BadCell]]:
-        """Score a table.
-
-        Returns
-        -------
-        tuple
-            The scores, and the cells that the encoder refuses: their rows' scores mean nothing.
-        """
-        keys = [columns[name] for name in self._keys]
-        order = order_by((key.codes if isinstance(key, Coded) else key for key in keys), n_rows)
-        bad: list[BadCell] = []
-        looked_up: list[Array | None] = []
-        for kernel in self._encoder.kernels:
-            values = columns[kernel.column]
-            looked_up.append(_look_up(kernel, values, bad) if isinstance(values, Coded) else None)
-        scores = np.empty((n_rows, self._evaluator.n_outputs))
-        block = np.empty((min(self._block_rows, n_rows), self._encoder.n_outputs))
-        for start in range(0, n_rows, self._block_rows):
-            rows = order[start : start + self._block_rows]
-            part = block[: rows.size]
-            part.fill(0.0)
-            at = 0
-            for kernel, few in zip(self._encoder.kernels, looked_up, strict=True):
-                values, width = columns[kernel.column], len(kernel.outputs)
-                span = part[:, at : at + width]
-                if few is not None and isinstance(values, Coded):
-                    span[:] = few[values.codes[rows]]
-                elif not isinstance(values, Coded):
-                    refused = _encode_column(kernel, values[rows], span)
-                    bad += [BadCell(int(rows[place]), message) for place, message in refused.items()]
-                at += width
-            scores[rows] = self._evaluator.scores_matrix(part)
-        return scores, bad
-
-
-def _look_up(kernel: FittedKernel, values: Coded, bad: list[BadCell]) -> Array:
-    """Encode the texts of a coded column, and add the cells of those that are refused."""
-    few = np.zeros((values.texts.size, len(kernel.outputs)))
-    for position, message in _encode_column(kernel, values.texts, few).items():
-        bad += [BadCell(int(row), message) for row in np.flatnonzero(values.codes == position)]
-    return few
-
-
-def _encode_column(kernel: FittedKernel, values: Array, out: npt.NDArray[np.float64], at: int = 0) -> dict[int, str]:
-    """Encode a column; return the positions of the cells that the kernel refuses, with what it says."""
-    try:
-        kernel.encode_column(values, out)
-    except CellRefused as error:
-        if values.size == 1:
-            return {at: f"the column {error.column!r} {error.message}"}
-        half = values.size // 2
-        found = _encode_column(kernel, values[:half], out[:half], at)
-        return found | _encode_column(kernel, values[half:], out[half:], at + half)
-    return {}
 
 
 def coded(values: pa.Array) -> Coded:

@@ -12,7 +12,8 @@ from arkwright.bundles import LinearEvaluator, Predictor, fit_encoder
 from arkwright.bundles.errors import CellRefused
 from arkwright.contracts import Column, Signature
 from arkwright.core.errors import Invalid
-from arkwright.deployments.scoring import BatchScorer, TableEncoder, answer_table, coded, output_schema, read_input
+from arkwright.deployments.scoring import BatchScorer, answer_table, coded, output_schema, read_input
+from arkwright.deployments.table_encoder import TableEncoder
 from arkwright.features import to_columns
 
 COLUMNS = (
