@@ -10,7 +10,8 @@ same peers are given our compiled predictor in their handlers, so that servers a
 
 The peers' environments are made when first needed, in the folder given by ``--environments``.
 
-With ``--soak SECONDS`` ours is asked at ``--rate`` for that long, and nothing else is measured.
+With ``--soak SECONDS`` ours is asked at ``--rate`` for that long, and nothing else is measured. With ``--overload
+SECONDS`` a deployment with a slow model is sent five times what it can answer for that long, and nothing else.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from environments import ensure_environment
 from home import arm_of, make_plan, place_bundle, write_plan
 from load import Measured, Target, closed_loop, open_loop
 from model_variants import VARIANTS, write_variant
+from overload import overload_at_a_rate
 from reference_model import request_rows, train_pipeline, write_reference_bundle
 from report import PAGE, Goal, Line, goal_table, main_table, open_table, server_goals
 from servers import BATCHING, ECHO, PEERS, Server, Work, ours, peer_servers, running
@@ -44,6 +46,7 @@ from arkwright.core.errors import ArkwrightError
 
 SECTIONS = ("servers", "compiled", "models", "trials")
 LOADS = (1, 16, 64)
+_OVERLOAD_SECONDS = 10.0  # so long that what is in flight at its end counts for little
 
 
 def prepare(folder: Path, environments: Path) -> tuple[Work, dict[str, str]]:
@@ -197,6 +200,7 @@ def trials(work: Work, digests: dict[str, str], peak: Measured | None, seconds: 
     if peak is not None:
         with running(ours("reference", "overload", "overload"), work) as server:
             goals.append(overload(server, peak, work, seconds))
+    goals += overload_at_a_rate(work, max(_OVERLOAD_SECONDS, seconds))
     goals.append(cold_start(work, "reference"))
     return goals + canary_step(work, digests["compiled"], digests["canary"])
 
@@ -214,6 +218,9 @@ def main() -> None:
     parser.add_argument("--soak", type=float, default=0.0, help="seconds of a steady load on ours, and nothing else")
     parser.add_argument("--rate", type=float, default=2000.0, help="requests a second of the soak")
     parser.add_argument(
+        "--overload", type=float, default=0.0, help="seconds of five times the capacity, and nothing else"
+    )
+    parser.add_argument(
         "--environments", type=Path, default=Path(tempfile.gettempdir()) / "arkwright-bench-environments",
         help="folder of the peers' environments",
     )  # fmt: skip
@@ -222,13 +229,17 @@ def main() -> None:
     if shutil.which("wrk") is None:
         raise SystemExit("wrk is needed: apt-get install wrk")
     with tempfile.TemporaryDirectory(prefix="arkwright-bench-") as name:
-        work, digests = prepare(Path(name), arguments.environments.resolve())
-        if arguments.soak:
+        folder, environments = Path(name), arguments.environments.resolve()
+        if arguments.overload:
+            goals = overload_at_a_rate(Work(folder, environments, folder, request_rows(64)), arguments.overload)
+            report = goal_table(goals) + "\n"
+        elif arguments.soak:
+            work, _ = prepare(folder, environments)
             with running(ours("reference", "soak", "soak"), work) as server:
                 found = soak(server, arguments.rate, arguments.soak)
             report = goal_table(soak_goals(found, arguments.rate, arguments.soak)) + "\n"
         else:
-            report = compare(arguments, work, digests)
+            report = compare(arguments, *prepare(folder, environments))
     print(report)
     if arguments.output:
         arguments.output.parent.mkdir(parents=True, exist_ok=True)
