@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any
 
 import msgspec
 
@@ -44,7 +44,7 @@ _TYPES: dict[str, Any] = {
 Encode = Callable[[Any], list[float]]
 
 
-class TypedRow(NamedTuple):
+class TypedRow(msgspec.Struct, frozen=True, gc=False):
     """A row that was read.
 
     Attributes

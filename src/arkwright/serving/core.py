@@ -177,7 +177,8 @@ class InferenceCore:
         try:
             self._admit(request, live)
             # Nothing else runs until it is answered, so no slot needs to be held.
-            self.slots.check(principal.actor_id)
+            if self.slots.taken:
+                self.slots.check(principal.actor_id)
             reply = self._answer_now(request, adapter, live)
         except Exception as error:  # noqa: BLE001 - the edge of a request: whatever it was, it is answered
             reply = self._failed(request, adapter, error)

@@ -118,9 +118,8 @@ class _DirectProtocol(HttpToolsProtocol):
         head = read_plain_head(data, INLINE_BODY_BYTES)
         if head is None or self.transport.is_closing():
             return False
-        path, named, headers, body = head
-        scope = {"type": "http", "method": "POST", "path": path, "query_string": b"", "headers": ()}
-        answer = self.inference.answer_at_once(scope, headers, named, body)
+        scope = {"type": "http", "method": "POST", "path": head.path, "query_string": b"", "headers": ()}
+        answer = self.inference.answer_at_once(scope, head.headers, head.named, head.body)
         if answer is None:
             return False
         request, reply = answer

@@ -6,7 +6,7 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from http import HTTPStatus
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import msgspec
 
@@ -88,7 +88,7 @@ def begin(scope: Scope, headers: dict[bytes, bytes], max_rows: int) -> Request:
     return Request(scope, headers, request_id, headers.get(b"traceparent"), max_rows, now, now)
 
 
-class Reply(NamedTuple):
+class Reply(msgspec.Struct, frozen=True, gc=False):
     """A response."""
 
     body: bytes
@@ -97,7 +97,7 @@ class Reply(NamedTuple):
     headers: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Scored(NamedTuple):
+class Scored(msgspec.Struct, frozen=True, gc=False):
     """What a model said about a request's rows.
 
     ``arm_name`` is ``fallback`` where a fallback answered, and ``fallback`` says which one.

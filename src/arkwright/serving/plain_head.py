@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import NamedTuple
+
+import msgspec
 
 MAX_HEAD_BYTES = 4_096
 _CACHED_LINES = 2_048
@@ -26,7 +27,7 @@ _NOT_PLAIN = frozenset(
 _PLAIN_AFTER_ALL = (b"connection", b"keep-alive")
 
 
-class PlainHead(NamedTuple):
+class PlainHead(msgspec.Struct, frozen=True, gc=False):
     """A request: its path, the deployment in it, its headers by lower-case name, and its body."""
 
     path: str

@@ -69,4 +69,4 @@ class Explain(Predict):
             {**each["prediction"], **{name: value for name, value in each.items() if name != "prediction"}}
             for each in scored.predictions
         ]
-        return super().reply(request, scored._replace(predictions=flat))
+        return super().reply(request, msgspec.structs.replace(scored, predictions=flat))
