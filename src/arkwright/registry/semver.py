@@ -74,6 +74,8 @@ def breaks_callers(old: Signature, new: Signature) -> bool:
     """Tell whether a request that suited ``old`` could be refused, or answered differently shaped, by ``new``."""
     if (old.task, old.target, set(old.classes)) != (new.task, new.target, set(new.classes)):
         return True
+    if new.task == "binary" and old.classes != new.classes:
+        return True  # the score is the second class's: with the two swapped, it means the opposite
     before = {column.name: column for column in old.columns}
     for column in new.columns:
         known = before.get(column.name)
