@@ -14,14 +14,15 @@ Hand & Till (2001), "A simple generalisation of the area under the ROC curve for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.evaluation.metric import FloatArray, IntArray, ratio, row_weights
+from arkwright.core.errors import Invalid
+from arkwright.evaluation.metric import FloatArray, IntArray, ratio, require_finite, row_weights
 
 Average = Literal["macro", "micro", "weighted"]
 _EPSILON = float(np.finfo(np.float64).eps)
@@ -98,18 +99,21 @@ class PrecisionRecallF1:
     f1: FloatArray
 
 
-def per_class(counts: ClassCounts) -> PrecisionRecallF1:
-    """Return precision, recall and F1 of each class.
+def per_class(counts: ClassCounts, *, empty: float = 0.0) -> PrecisionRecallF1:
+    """Return precision, recall and F1 of each class, with ``empty`` where there is nothing to divide by.
+
+    With ``empty=nan`` the F1 of a class without rows is not a number either: it could be nothing but 0.
 
     Examples
     --------
     >>> per_class(class_counts(np.array([0, 1, 1]), np.array([0, 0, 1]), 2)).recall
     array([1. , 0.5])
     """
+    f1 = ratio(2.0 * counts.hits, counts.actual + counts.called, empty=empty)
     return PrecisionRecallF1(
-        precision=ratio(counts.hits, counts.called, empty=0.0),
-        recall=ratio(counts.hits, counts.actual, empty=0.0),
-        f1=ratio(2.0 * counts.hits, counts.actual + counts.called, empty=0.0),
+        precision=ratio(counts.hits, counts.called, empty=empty),
+        recall=ratio(counts.hits, counts.actual, empty=empty),
+        f1=np.where(counts.actual > 0, f1, np.nan) if np.isnan(empty) else f1,
     )
 
 
@@ -141,6 +145,88 @@ class Areas:
     precision_recall: FloatArray
 
 
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """Rows sorted by score once, so that the areas of a thousand weightings cost no further sort.
+
+    The positive rows lie by falling, the negative rows by rising score. Everything a threshold needs to know about
+    the negatives is then one look-up in their cumulative weight, and nothing longer than the positives is divided.
+
+    Parameters
+    ----------
+    positives, negatives
+        Row numbers.
+    below, not_above
+        For each positive, how many negatives score less, and how many do not score more.
+    last
+        For each positive, the position of the last positive with the same score.
+    tied, shared
+        Whether a positive shares its score with a negative, and with another positive.
+    """
+
+    n_rows: int
+    positives: IntArray
+    negatives: IntArray
+    below: IntArray
+    not_above: IntArray
+    last: IntArray
+    tied: bool
+    shared: bool
+
+    def areas(self, weights: npt.NDArray[Any] | None = None, *, precision_recall: bool = True) -> Areas:
+        """Return both areas; see :func:`areas`. Without ``precision_recall`` that one is NaN and costs nothing."""
+        weight = row_weights(self.n_rows, weights)
+        hits = weight.take(self.positives, axis=-1)
+        misses = np.empty((*weight.shape[:-1], self.negatives.size + 1), dtype=np.float64)
+        misses[..., 0] = 0.0
+        np.cumsum(weight.take(self.negatives, axis=-1), axis=-1, out=misses[..., 1:])
+        n_negative = misses[..., -1]
+        beaten = misses.take(self.below, axis=-1)
+        ordered = np.einsum("...i,...i->...", hits, beaten)
+        if self.tied:
+            ordered = 0.5 * (ordered + np.einsum("...i,...i->...", hits, misses.take(self.not_above, axis=-1)))
+        n_positive = hits.sum(axis=-1)
+        roc = ratio(ordered, n_positive * n_negative, empty=np.nan)
+        if not precision_recall:
+            return Areas(roc=roc, precision_recall=np.full_like(roc, np.nan))
+        found = np.cumsum(hits, axis=-1)
+        if self.shared:
+            found = found.take(self.last, axis=-1)
+        called = np.subtract(n_negative[..., None], beaten, out=beaten)
+        called += found
+        precision = np.divide(found, called, out=found, where=called > 0)
+        return Areas(
+            roc=roc, precision_recall=ratio(np.einsum("...i,...i->...", precision, hits), n_positive, empty=np.nan)
+        )
+
+
+def rank(positive: npt.NDArray[np.bool_], score: FloatArray) -> Ranking:
+    """Sort the rows for :meth:`Ranking.areas`.
+
+    Examples
+    --------
+    >>> rank(np.array([False, True, True]), np.array([0.1, 0.1, 0.9])).positives
+    array([2, 1])
+    """
+    order = np.argsort(score, kind="stable")
+    up = positive[order]
+    positives, negatives = order[up][::-1].copy(), order[~up]
+    own, other = score[positives], score[negatives]
+    below = np.searchsorted(other, own, side="left")
+    not_above = np.searchsorted(other, own, side="right")
+    last = np.searchsorted(-own, -own, side="right") - 1
+    return Ranking(
+        n_rows=int(score.size),
+        positives=positives,
+        negatives=negatives,
+        below=below,
+        not_above=not_above,
+        last=last,
+        tied=not np.array_equal(below, not_above),
+        shared=not np.array_equal(last, np.arange(last.size)),
+    )
+
+
 def areas(positive: npt.NDArray[np.bool_], score: FloatArray, weights: npt.NDArray[Any] | None = None) -> Areas:
     """Return both areas from one sort.
 
@@ -154,27 +240,7 @@ def areas(positive: npt.NDArray[np.bool_], score: FloatArray, weights: npt.NDArr
     >>> areas(np.array([False, True, True]), np.array([0.1, 0.1, 0.9])).roc
     array(0.75)
     """
-    weight = row_weights(score.size, weights)
-    order = np.argsort(-score, kind="stable")
-    ordered = score[order]
-    if not np.array_equal(order, np.arange(order.size)):
-        weight = weight[..., order]
-    new_score = np.concatenate(([True], ordered[1:] != ordered[:-1]))
-    hits = weight * positive[order]
-    misses = weight - hits
-    if not new_score.all():
-        starts = np.flatnonzero(new_score)
-        hits, misses = np.add.reduceat(hits, starts, axis=-1), np.add.reduceat(misses, starts, axis=-1)
-    found = np.cumsum(hits, axis=-1)
-    n_positive, n_negative = found[..., -1].copy(), misses.sum(axis=-1)
-    above = np.einsum("...i,...i->...", misses, found) - 0.5 * np.einsum("...i,...i->...", misses, hits)
-    called = np.cumsum(misses, axis=-1)
-    called += found
-    precision = np.divide(found, called, out=found, where=called > 0)
-    return Areas(
-        roc=ratio(above, n_positive * n_negative, empty=np.nan),
-        precision_recall=ratio(np.einsum("...i,...i->...", precision, hits), n_positive, empty=np.nan),
-    )
+    return rank(positive, score).areas(weights)
 
 
 def one_vs_rest(truth: IntArray, probability: FloatArray, weights: npt.NDArray[Any] | None = None) -> Areas:
@@ -211,9 +277,19 @@ def log_loss(truth: IntArray, probability: FloatArray, weights: npt.NDArray[Any]
         Shape ``(n_rows, n_classes)``; clipped to ``[eps, 1 - eps]`` of float64.
     """
     weight = row_weights(truth.size, weights)
+    return ratio(weight @ row_log_loss(truth, probability), weight.sum(axis=-1), empty=np.nan)
+
+
+def row_log_loss(truth: IntArray, probability: FloatArray) -> FloatArray:
+    """Return what each row adds to :func:`log_loss`, shape ``(n_rows,)``.
+
+    Examples
+    --------
+    >>> row_log_loss(np.array([1]), np.array([[0.5, 0.5]])).round(3)
+    array([0.693])
+    """
     given = probability[np.arange(truth.size), truth]
-    loss = -np.log(np.clip(given, _EPSILON, 1.0 - _EPSILON))
-    return ratio(weight @ loss, weight.sum(axis=-1), empty=np.nan)
+    return np.asarray(-np.log(np.clip(given, _EPSILON, 1.0 - _EPSILON)), dtype=np.float64)
 
 
 def classification_metrics(
@@ -228,33 +304,133 @@ def classification_metrics(
     probability
         Shape ``(n_rows, n_classes)``. The predicted class is the most probable one; in a binary problem
         a probability of exactly one half counts as positive, as in the served predictor.
+
+    Raises
+    ------
+    Invalid
+        If a probability is not a finite number, or a class code has no column.
+    """
+    return classification_replicates(truth, probability)(row_weights(truth.size, weights))
+
+
+def classification_replicates(
+    truth: IntArray, probability: FloatArray, names: Iterable[str] | None = None, *, empty: float = 0.0
+) -> Callable[[FloatArray], dict[str, FloatArray]]:
+    """Prepare :func:`classification_metrics` for many weightings of the same rows: sort once, weigh often.
+
+    Parameters
+    ----------
+    names
+        The metrics that are wanted, in the order they are wanted; all that apply by default. The area under the
+        precision-recall curve costs the most.
+    empty
+        Precision, recall and F1 of the positive class where there is nothing to divide by: 0 as in scikit-learn, or
+        NaN where a 0 would be read as a finding, as in a slice without positive rows.
+
+    Returns
+    -------
+    callable
+        Takes weights of shape ``(..., n_rows)``, answers with arrays of shape ``(...)``.
+
+    Raises
+    ------
+    Invalid
+        If a probability is not a finite number, a class code has no column, or a name is not one of these metrics.
+
+    Examples
+    --------
+    >>> accuracy_of = classification_replicates(np.array([0, 1]), np.array([[0.9, 0.1], [0.8, 0.2]]), ["accuracy"])
+    >>> accuracy_of(np.array([[1.0, 1.0], [2.0, 0.0]]))["accuracy"]
+    array([0.5, 1. ])
     """
     n_classes = probability.shape[1]
-    weight = row_weights(truth.size, weights)
+    _require_codes(truth, n_classes)
+    require_finite("probability", probability)
+    known = _BINARY_METRICS if n_classes == 2 else _MULTICLASS_METRICS
+    wanted = known if names is None else tuple(names)
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise Invalid(
+            f"{unknown[0]!r} is not a metric of a problem with {n_classes} classes.",
+            code="metric.unknown",
+            hint="Use some of " + ", ".join(known) + ".",
+        )
     predicted = predicted_codes(probability)
-    counts = class_counts(truth, predicted, n_classes, weight)
-    values: dict[str, FloatArray] = {}
-    if n_classes == 2:
-        area, single = areas(truth == 1, probability[:, 1], weight), per_class(counts)
-        values["roc_auc"] = area.roc
-        values["pr_auc"] = area.precision_recall
-        values["precision"] = single.precision[..., 1]
-        values["recall"] = single.recall[..., 1]
-        values["f1"] = single.f1[..., 1]
-    else:
-        area = one_vs_rest(truth, probability, weight)
-        values["roc_auc_ovr"] = mean_area(area.roc)
-        values["roc_auc_ovr_weighted"] = mean_area(area.roc, counts.actual)
-        values["pr_auc_ovr"] = mean_area(area.precision_recall)
-    values["accuracy"] = accuracy(truth, predicted, weight)
-    values["log_loss"] = log_loss(truth, probability, weight)
-    averages: tuple[Average, ...] = ("macro", "micro", "weighted")
-    for average in averages:
+    codes = np.arange(n_classes)
+    actual = (truth[:, None] == codes).astype(np.float64)
+    called = (predicted[:, None] == codes).astype(np.float64)
+    # All that counting needs, and the loss, is one matrix product with the weights.
+    columns = np.column_stack((actual * called, actual, called, row_log_loss(truth, probability)))
+    curves = tuple(name for name in wanted if "auc" in name)
+    precision_recall = any(name.startswith("pr_auc") for name in curves)
+    positives = (1,) if n_classes == 2 else tuple(range(n_classes))
+    rankings = [rank(truth == code, probability[:, code]) for code in positives] if curves else []
+
+    def weigh(weight: FloatArray) -> dict[str, FloatArray]:
+        sums = weight @ columns
+        counts = ClassCounts(
+            hits=sums[..., :n_classes],
+            actual=sums[..., n_classes : 2 * n_classes],
+            called=sums[..., 2 * n_classes : -1],
+        )
+        values = _from_counts(counts, sums[..., -1], empty)
+        if curves:
+            found = [ranking.areas(weight, precision_recall=precision_recall) for ranking in rankings]
+            values |= _from_areas(found, counts)
+        return {name: values[name] for name in wanted}
+
+    return weigh
+
+
+_AVERAGES: tuple[Average, ...] = ("macro", "micro", "weighted")
+_COUNTED = (
+    "accuracy",
+    "log_loss",
+    *(f"{name}_{average}" for average in _AVERAGES for name in ("precision", "recall", "f1")),
+)
+_BINARY_METRICS = ("roc_auc", "pr_auc", "precision", "recall", "f1", *_COUNTED)
+_MULTICLASS_METRICS = ("roc_auc_ovr", "roc_auc_ovr_weighted", "pr_auc_ovr", *_COUNTED)
+
+
+def _from_counts(counts: ClassCounts, loss: FloatArray, empty: float) -> dict[str, FloatArray]:
+    total = counts.actual.sum(axis=-1)
+    values = {
+        "accuracy": ratio(counts.hits.sum(axis=-1), total, empty=np.nan),
+        "log_loss": ratio(loss, total, empty=np.nan),
+    }
+    for average in _AVERAGES:
         mean = averaged(counts, average)
         values[f"precision_{average}"] = mean.precision
         values[f"recall_{average}"] = mean.recall
         values[f"f1_{average}"] = mean.f1
+    if counts.actual.shape[-1] == 2:
+        single = per_class(counts, empty=empty)
+        values["precision"] = single.precision[..., 1]
+        values["recall"] = single.recall[..., 1]
+        values["f1"] = single.f1[..., 1]
     return values
+
+
+def _from_areas(found: Sequence[Areas], counts: ClassCounts) -> dict[str, FloatArray]:
+    if counts.actual.shape[-1] == 2:
+        return {"roc_auc": found[0].roc, "pr_auc": found[0].precision_recall}
+    roc = np.stack([item.roc for item in found], axis=-1)
+    return {
+        "roc_auc_ovr": mean_area(roc),
+        "roc_auc_ovr_weighted": mean_area(roc, counts.actual),
+        "pr_auc_ovr": mean_area(np.stack([item.precision_recall for item in found], axis=-1)),
+    }
+
+
+def _require_codes(truth: IntArray, n_classes: int) -> None:
+    outside = np.flatnonzero((truth < 0) | (truth >= n_classes))
+    if outside.size:
+        raise Invalid(
+            f"{outside.size} of {truth.size} rows have a class that the {n_classes} columns of probabilities do not "
+            f"know; the first is row {int(outside[0])} with code {int(truth[outside[0]])}.",
+            code="evaluation.unknown_class",
+            hint="Leave out the rows whose label the model was never trained on, and say how many they were.",
+        )
 
 
 def predicted_codes(probability: FloatArray) -> IntArray:

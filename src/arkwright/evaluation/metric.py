@@ -14,6 +14,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from arkwright.core.errors import Invalid
+
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 Direction = Literal["maximize", "minimize"]
@@ -80,8 +82,37 @@ METRICS: dict[str, MetricInfo] = _catalogue(
     ("mae", "mean absolute error", "minimize"),
     ("r2", "share of variance explained (R²)", "maximize"),
     ("mape", "mean absolute percentage error", "minimize"),
+    ("mase", "mean absolute error in units of the seasonal naive forecast's", "minimize"),
+    ("rmsse", "root mean squared error in units of the seasonal naive forecast's", "minimize"),
+    ("smape", "symmetric mean absolute percentage error", "minimize"),
+    ("pinball", "pinball loss, mean over quantiles", "minimize"),
+    ("interval_score", "interval score (Winkler)", "minimize"),
 )
 """Every metric this room computes, by name."""
+
+
+_UNDEFINED: dict[str, str] = {
+    "roc_auc": "the rows are all of one class",
+    "pr_auc": "there are no positive rows",
+    "recall": "there are no positive rows",
+    "f1": "there are no positive rows",
+    "precision": "no row was called positive",
+    "r2": "the target does not vary",
+    "mape": "every true value is zero",
+    "mase": "the training values repeat exactly, or were not given",
+    "rmsse": "the training values repeat exactly, or were not given",
+}
+
+
+def undefined_reason(name: object) -> str:
+    """Say why a metric has no value on some rows, in words that follow "not computable, because".
+
+    Examples
+    --------
+    >>> undefined_reason("roc_auc")
+    'the rows are all of one class'
+    """
+    return _UNDEFINED.get(str(name), "the metric is not defined on these rows")
 
 
 def row_weights(n_rows: int, weights: npt.NDArray[Any] | None) -> FloatArray:
@@ -99,6 +130,32 @@ def row_weights(n_rows: int, weights: npt.NDArray[Any] | None) -> FloatArray:
         message = f"weights end in an axis of {converted.shape[-1]}, the data has {n_rows} rows"
         raise ValueError(message)
     return converted
+
+
+def require_finite(name: str, values: FloatArray) -> None:
+    """Refuse values that are not finite numbers: a metric of them would be a number nobody can defend.
+
+    Raises
+    ------
+    Invalid
+        With how many rows are concerned, and the first of them.
+
+    Examples
+    --------
+    >>> require_finite("truth", np.array([1.0, np.nan]))
+    Traceback (most recent call last):
+    arkwright.core.errors.Invalid: 1 of 2 rows of truth hold a value that is not a finite number; the first is row 1.
+    """
+    finite = np.isfinite(values)
+    if finite.all():
+        return
+    rows = np.flatnonzero(~finite.reshape(len(values), -1).all(axis=1))
+    raise Invalid(
+        f"{rows.size} of {len(values)} rows of {name} hold a value that is not a finite number; "
+        f"the first is row {int(rows[0])}.",
+        code="evaluation.not_finite",
+        hint="Leave these rows out and say how many they were, or find out why the model has no answer for them.",
+    )
 
 
 def ratio(numerator: FloatArray, denominator: FloatArray, *, empty: float) -> FloatArray:

@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.evaluation.metric import FloatArray, ratio, row_weights
+from arkwright.evaluation.metric import FloatArray, ratio, require_finite, row_weights
 
 
 def mse(truth: FloatArray, predicted: FloatArray, weights: npt.NDArray[Any] | None = None) -> FloatArray:
@@ -68,7 +68,15 @@ def mape(truth: FloatArray, predicted: FloatArray, weights: npt.NDArray[Any] | N
 def regression_metrics(
     truth: FloatArray, predicted: FloatArray, weights: npt.NDArray[Any] | None = None
 ) -> Mapping[str, FloatArray]:
-    """Compute every regression metric."""
+    """Compute every regression metric.
+
+    Raises
+    ------
+    Invalid
+        If a true or a predicted value is not a finite number.
+    """
+    require_finite("truth", truth)
+    require_finite("predicted", predicted)
     return {
         "rmse": rmse(truth, predicted, weights),
         "mae": mae(truth, predicted, weights),

@@ -8,7 +8,7 @@ difference (Schenker & Gentleman 2001, The American Statistician 55).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -19,7 +19,7 @@ from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.evaluation.classification import (
     class_counts,
-    classification_metrics,
+    classification_replicates,
     confusion_matrix,
     per_class,
     predicted_codes,
@@ -34,7 +34,7 @@ from arkwright.evaluation.intervals import (
     interval,
     resamples_for,
 )
-from arkwright.evaluation.metric import METRICS, FloatArray, IntArray
+from arkwright.evaluation.metric import METRICS, FloatArray, IntArray, undefined_reason
 from arkwright.evaluation.regression import ResidualSummary, regression_metrics, summarise_residuals
 
 PRIMARY_METRIC: dict[TaskType, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
@@ -171,8 +171,8 @@ def evaluate(
         n_rows=int(truth.size),
         primary_metric=primary,
         direction=METRICS[primary].direction,
-        metrics={name: interval(number, replicates[name]) for name, number in value.items()},
-        reference={name: interval(number, reference_replicates[name]) for name, number in reference_value.items()},
+        metrics=_intervals(value, replicates),
+        reference=_intervals(reference_value, reference_replicates),
         beats_baseline=verdict,
         importance=tuple(importance),
         n_resamples=n_resamples,
@@ -209,13 +209,16 @@ def score_metric(task: TaskType, metric: str, truth: npt.NDArray[Any], scores: F
     return float(_metrics_of(task, truth, scores)(np.ones(truth.size))[metric])
 
 
+def _intervals(values: Mapping[str, FloatArray], replicates: Mapping[str, FloatArray]) -> dict[str, Interval]:
+    return {name: interval(number, replicates[name], reason=undefined_reason(name)) for name, number in values.items()}
+
+
 def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics[str]:
     if task == "regression":
         values, predicted = truth.astype(np.float64), np.ascontiguousarray(scores[:, 0])
         return lambda weights: regression_metrics(values, predicted, weights)
     codes: IntArray = truth.astype(np.int64)
-    probability = as_probability(task, scores)
-    return lambda weights: classification_metrics(codes, probability, weights)
+    return classification_replicates(codes, as_probability(task, scores))
 
 
 def _compare(

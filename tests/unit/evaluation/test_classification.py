@@ -7,17 +7,20 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from sklearn import metrics as reference
 
+from arkwright.core.errors import Invalid
 from arkwright.evaluation.classification import (
     ClassCounts,
     areas,
     averaged,
     class_counts,
     classification_metrics,
+    classification_replicates,
     confusion_matrix,
     mean_area,
     one_vs_rest,
     per_class,
     predicted_codes,
+    rank,
 )
 
 
@@ -165,3 +168,68 @@ def test_roc_auc_is_the_share_of_correctly_ordered_pairs(truth, score):
     else:
         pairs = np.sign(positive[:, None] - negative[None, :])
         assert ours == pytest.approx(float((pairs + 1).mean() / 2))
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_average_precision_agrees_with_scikit_learn_whatever_the_ties_and_weights(data):
+    n = data.draw(st.integers(2, 30))
+    truth = data.draw(hnp.arrays(np.int64, n, elements=st.integers(0, 1)))
+    score = data.draw(hnp.arrays(np.float64, n, elements=st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0])))
+    weight = data.draw(hnp.arrays(np.float64, n, elements=st.sampled_from([0.0, 1.0, 2.0])))
+    ours = float(areas(truth == 1, score, weight).precision_recall)
+    if weight[truth == 1].sum() == 0:
+        assert np.isnan(ours)
+    else:
+        theirs = reference.average_precision_score(truth, score, sample_weight=weight)
+        assert ours == pytest.approx(theirs, abs=1e-12)
+
+
+def test_a_ranking_serves_many_weightings_of_the_same_rows():
+    truth, score = binary_sample(7)
+    ranking = rank(truth == 1, score)
+    weights = np.random.default_rng(0).integers(0, 3, (4, truth.size)).astype(float)
+    theirs = [reference.roc_auc_score(truth, score, sample_weight=weight) for weight in weights]
+    np.testing.assert_allclose(ranking.areas(weights).roc, theirs, atol=1e-12)
+    np.testing.assert_array_equal(ranking.areas(weights, precision_recall=False).roc, ranking.areas(weights).roc)
+
+
+def test_only_the_metrics_asked_for_are_computed_and_they_are_the_same():
+    truth, score = binary_sample(8)
+    probability = np.column_stack((1 - score, score))
+    every = classification_metrics(truth, probability)
+    some = classification_replicates(truth, probability, ["f1", "roc_auc"])(np.ones(truth.size))
+    assert list(some) == ["f1", "roc_auc"]
+    assert all(some[name] == every[name] for name in some)
+
+
+def test_a_metric_that_does_not_apply_is_refused_by_name():
+    truth, probability = multiclass_sample(0)
+    with pytest.raises(Invalid, match="'roc_auc' is not a metric of a problem with 4 classes"):
+        classification_replicates(truth, probability, ["roc_auc"])
+
+
+def test_rows_without_positives_have_no_recall_when_a_zero_would_mislead():
+    truth, probability = np.zeros(4, dtype=np.int64), np.array([[0.9, 0.1]] * 3 + [[0.2, 0.8]])
+    silent = classification_metrics(truth, probability)
+    honest = classification_replicates(truth, probability, ["recall", "f1", "precision"], empty=np.nan)(np.ones(4))
+    assert (silent["recall"], silent["f1"]) == (0.0, 0.0)
+    assert np.isnan(honest["recall"])
+    assert np.isnan(honest["f1"])
+    assert honest["precision"] == 0.0
+
+
+def test_a_probability_that_is_not_a_number_is_refused_with_its_row():
+    with pytest.raises(Invalid, match="1 of 2 rows of probability .* first is row 1"):
+        classification_metrics(np.array([0, 1]), np.array([[0.5, 0.5], [np.nan, 0.5]]))
+
+
+def test_a_label_the_model_never_saw_is_refused_with_its_row():
+    with pytest.raises(Invalid, match="1 of 3 rows have a class .* first is row 2 with code 5"):
+        classification_metrics(np.array([0, 1, 5]), np.full((3, 2), 0.5))
+
+
+def test_one_class_alone_has_counts_and_no_areas():
+    found = classification_metrics(np.zeros(3, dtype=np.int64), np.ones((3, 1)))
+    assert found["accuracy"] == 1.0
+    assert np.isnan(found["roc_auc_ovr"])

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
+from arkwright.core.errors import Invalid
 from arkwright.evaluation.regression import mape, r2, regression_metrics, summarise_residuals
 
 
@@ -66,3 +67,9 @@ def test_a_perfect_model_has_an_all_zero_residual_summary():
     summary = summarise_residuals(values, values)
     assert (summary.mean, summary.std, summary.skewness, summary.spread_correlation) == (0, 0, 0, 0)
     assert summary.n_zero_targets == 1
+
+
+@pytest.mark.parametrize(("truth", "predicted", "named"), [(np.nan, 1.0, "truth"), (1.0, np.inf, "predicted")])
+def test_a_value_that_is_not_a_number_is_refused_with_its_row(truth, predicted, named):
+    with pytest.raises(Invalid, match=f"1 of 2 rows of {named} .* first is row 1"):
+        regression_metrics(np.array([0.0, truth]), np.array([0.0, predicted]))

@@ -1,0 +1,245 @@
+"""The search for weak slices: what is planted is found, noise is not; and tables of declared slices."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+from sklearn.metrics import recall_score, roc_auc_score
+
+from arkwright.core.errors import Invalid
+from arkwright.evaluation.classification import classification_replicates
+from arkwright.evaluation.groups import binned
+from arkwright.evaluation.slices import (
+    false_discovery_adjusted,
+    find_weak_slices,
+    row_losses,
+    slice_table,
+    smallest_slice,
+)
+
+TEXTS = np.array(["a", "b", "c", "d", "e"], dtype=object)
+
+
+def table(seed, n=2000, numbers=3, texts=3):
+    rng = np.random.default_rng(seed)
+    columns = {f"x{index}": rng.normal(size=n) for index in range(numbers)}
+    columns |= {f"t{index}": TEXTS[rng.integers(0, 5, n)] for index in range(texts)}
+    return columns, rng
+
+
+def search(columns, losses, **options):
+    return find_weak_slices(columns, losses, **({"seed": 0, "n_resamples": 200} | options))
+
+
+def names(found):
+    return [tuple(f"{part.column}={part.level}" for part in item.conditions) for item in found.slices]
+
+
+def test_a_planted_slice_of_one_column_is_found_and_nothing_else():
+    columns, rng = table(0)
+    weak = columns["t1"] == "c"
+    losses = rng.exponential(size=2000) + 0.6 * weak
+    found = search(columns, losses)
+    assert names(found) == [("t1=c",)]
+    (item,) = found.slices
+    assert item.n_rows == weak.sum()
+    assert item.loss.value == pytest.approx(losses[weak].mean())
+    assert item.rest == pytest.approx(losses[~weak].mean())
+    assert item.loss.low < item.loss.value < item.loss.high
+    theirs = stats.ttest_ind(losses[weak], losses[~weak], equal_var=False, alternative="greater")
+    assert (item.statistic, item.p_value) == (pytest.approx(theirs.statistic), pytest.approx(theirs.pvalue))
+    assert item.p_value < item.adjusted_p <= 0.05
+
+
+def test_a_planted_pair_is_found_and_not_blamed_on_either_column_alone():
+    columns, rng = table(1, n=6000)
+    weak = (columns["t0"] == "a") & (columns["t2"] == "b")
+    found = search(columns, rng.exponential(size=6000) + 1.5 * weak)
+    assert names(found) == [("t0=a", "t2=b")]
+    # Each of the two columns is significant as well, by containing the pair: dropped, and counted.
+    assert found.n_significant >= 3
+
+
+def test_a_pair_that_is_worse_than_its_weak_parent_is_reported_beside_it():
+    columns, rng = table(2, n=6000)
+    parent = columns["t0"] == "a"
+    losses = rng.exponential(size=6000) + 0.8 * parent + 1.5 * (parent & (columns["t2"] == "b"))
+    assert set(names(search(columns, losses))) == {("t0=a",), ("t0=a", "t2=b")}
+
+
+def test_a_copy_of_a_column_is_not_reported_again():
+    columns, rng = table(3)
+    losses = rng.exponential(size=2000) + 0.8 * (columns["t1"] == "c")
+    columns["copy"] = columns["t1"].copy()
+    assert names(search(columns, losses)) == [("t1=c",)]
+
+
+def test_a_range_of_a_number_and_missing_values_are_slices():
+    columns, rng = table(4, n=4000)
+    low, absent = columns["x0"] < np.quantile(columns["x0"], 0.2), np.arange(4000) % 9 == 0
+    columns["x1"][absent] = np.nan
+    losses = rng.exponential(size=4000) + 0.7 * low + 0.7 * absent
+    found = names(search(columns, losses, depth=1))
+    assert sorted(column.split("=")[0] for (column,) in found) == ["x0", "x1"]
+    assert ("x1=(missing)",) in found
+    assert any(name.startswith("x0=< ") for (name,) in found)
+
+
+@pytest.mark.parametrize("kind", ["exponential", "error"])
+def test_pure_noise_yields_a_finding_in_at_most_one_seed_in_ten(kind):
+    # With nothing to find, the false discovery rate is the chance of any finding: at most 5 %.
+    seeds_with_a_finding = 0
+    for seed in range(60):
+        columns, rng = table(seed, n=1000)
+        losses = rng.exponential(size=1000) if kind == "exponential" else (rng.random(1000) < 0.1).astype(float)
+        found = search(columns, losses, min_effect=0.0)
+        assert found.n_tested > 100
+        seeds_with_a_finding += found.n_significant > 0
+    assert seeds_with_a_finding <= 6
+
+
+def test_a_strong_finding_does_not_let_false_ones_in_on_its_credit():
+    extra = 0
+    for seed in range(20):
+        columns, rng = table(seed, n=3000)
+        weak = (columns["t0"] == "a") & (columns["t2"] == "b")
+        found = names(search(columns, rng.exponential(size=3000) + 2.0 * weak, min_effect=0.0))
+        assert found[0] == ("t0=a", "t2=b")
+        extra += len(found) - 1
+    assert extra <= 3
+
+
+def test_a_difference_too_small_to_matter_is_not_reported():
+    rng = np.random.default_rng(0)
+    plan = np.repeat(["a", "b"], 100_000)
+    losses = rng.normal(size=200_000) + 0.05 * (plan == "b")
+    assert search({"plan": plan}, losses, depth=1).slices == ()
+    assert len(search({"plan": plan}, losses, depth=1, min_effect=0.0).slices) == 1
+
+
+def test_columns_that_cannot_be_sliced_are_named_with_the_reason():
+    columns = {
+        "constant": np.full(200, "x"),
+        "empty": np.full(200, None),
+        "no number": np.full(200, np.nan),
+        "identifier": np.array([f"id{row}" for row in range(200)]),
+    }
+    found = search(columns, np.random.default_rng(0).random(200))
+    assert found.left_out == {
+        "constant": "it has the same value on every row",
+        "empty": "every value is missing",
+        "no number": "every value is missing",
+        "identifier": "none of its 200 levels has 30 rows",
+    }
+    assert (found.n_tested, found.slices) == (0, ())
+    assert found.reason
+
+
+@pytest.mark.parametrize("n_rows", [0, 1, 59])
+def test_too_few_rows_are_not_searched_and_the_reason_is_given(n_rows):
+    found = search({"plan": np.array(["a", "b"] * 30)[:n_rows]}, np.arange(float(n_rows)))
+    assert found.reason == f"a slice and its rest need 30 rows each, and there are {n_rows}"
+    assert (found.overall is None) == (n_rows == 0)
+
+
+def test_no_column_at_all_is_no_finding():
+    found = search({}, np.arange(100.0))
+    assert (found.n_tested, found.slices) == (0, ())
+
+
+def test_a_constant_loss_has_no_weak_slice_even_after_rounding():
+    columns, _ = table(0)
+    for constant in (0.0, 0.1, 1e9 + 0.1):
+        assert search(columns, np.full(2000, constant)).n_significant == 0
+
+
+def test_a_slice_that_is_always_wrong_beside_a_rest_that_is_always_right_is_found_and_can_be_written():
+    plan = np.repeat(["a", "b"], 50)
+    found = search({"plan": plan}, (plan == "b").astype(float))
+    assert names(found) == [("plan=b",)]
+    assert b"Infinity" not in msgspec.json.encode(found)
+    assert found.slices[0].effect is None
+    assert found.slices[0].statistic is None
+
+
+def test_infinite_values_belong_to_the_outermost_bins():
+    columns, rng = table(5)
+    columns["x0"][:20] = np.inf
+    columns["x0"][20:40] = -np.inf
+    assert search(columns, rng.exponential(size=2000)).left_out == {}
+
+
+def test_the_same_search_gives_the_same_bytes():
+    columns, rng = table(6)
+    losses = rng.exponential(size=2000) + 0.6 * (columns["t1"] == "c")
+    assert msgspec.json.encode(search(columns, losses)) == msgspec.json.encode(search(columns, losses))
+
+
+def test_declared_cuts_are_used_instead_of_quantiles():
+    columns, rng = table(7)
+    losses = rng.exponential(size=2000) + 0.8 * (columns["x0"] >= 1.5)
+    columns["x0"] = binned(columns["x0"], edges=[1.5])
+    assert names(search(columns, losses)) == [("x0=>= 1.5",)]
+
+
+@pytest.mark.parametrize(
+    ("columns", "losses", "options", "message"),
+    [
+        ({"plan": ["a"]}, np.arange(100.0), {}, "Column 'plan' has 1 rows, the predictions have 100"),
+        ({}, np.array([0.0, np.nan]), {}, "1 of 2 rows of losses"),
+        ({}, np.arange(100.0), {"depth": 3}, "Slices of 3 columns are not searched"),
+    ],
+)
+def test_input_that_cannot_be_searched_is_refused(columns, losses, options, message):
+    with pytest.raises(Invalid, match=message):
+        search(columns, losses, **options)
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_adjusted_p_values_agree_with_scipy(p_values):
+    ours = false_discovery_adjusted(np.array(p_values))
+    np.testing.assert_allclose(ours, stats.false_discovery_control(p_values, method="bh"), atol=1e-12)
+
+
+def test_the_smallest_slice_grows_with_the_table():
+    assert [smallest_slice(n) for n in (10, 6_000, 6_001, 1_000_000)] == [30, 30, 31, 5000]
+
+
+def test_losses_by_row_average_to_the_metric():
+    truth, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
+    assert row_losses("error", truth, scores).tolist() == [0.0, 1.0, 0.0]
+    assert row_losses("log_loss", truth, scores).mean() == pytest.approx(-np.log([0.9, 0.2, 0.7]).mean())
+    assert row_losses("squared_error", np.array([1.0, 3.0]), np.array([2.0, 1.0])).tolist() == [1.0, 4.0]
+
+
+def test_a_table_of_declared_slices_has_each_metric_with_its_interval():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 2, 400)
+    score = np.clip(0.3 * truth + 0.7 * rng.random(400), 0, 1)
+    plan = np.array(["gold"] * 20 + ["basic"] * 379 + ["trial"], dtype=object)
+    truth[:20] = 0
+    probability = np.column_stack((1 - score, score))
+
+    def metrics_of(rows):
+        return classification_replicates(truth[rows], probability[rows], ["roc_auc", "recall"], empty=np.nan)
+
+    found = slice_table({"plan": plan}, metrics_of, 400, seed=0, n_resamples=200)
+    basic, gold, trial = found.rows
+    rows = plan == "basic"
+    assert (basic.level, basic.n_rows, basic.small) == ("basic", 379, False)
+    assert basic.metrics["roc_auc"].value == pytest.approx(roc_auc_score(truth[rows], score[rows]))
+    assert basic.metrics["roc_auc"].low < basic.metrics["roc_auc"].value < basic.metrics["roc_auc"].high
+    assert basic.metrics["recall"].value == pytest.approx(recall_score(truth[rows], score[rows] >= 0.5))
+    assert (gold.small, gold.metrics["recall"].value) == (True, None)
+    assert gold.metrics["recall"].reason == "there are no positive rows"
+    assert gold.metrics["roc_auc"].reason == "the rows are all of one class"
+    assert (trial.n_rows, trial.metrics["roc_auc"].reason) == (1, "the rows are all of one class")
+    assert found.overall["roc_auc"].value == pytest.approx(roc_auc_score(truth, score))
+    assert b"NaN" not in msgspec.json.encode(found)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(Invalid, match="no rows to slice"):
+        slice_table({}, lambda rows: lambda weights: {}, 0, seed=0)
