@@ -25,13 +25,27 @@ from arkwright.bundles.kernels import (
     Levels,
     MomentParts,
     Number,
+    NumberLevels,
+    OneHot,
     ScaledMoment,
+    ScaledNumber,
+    TermScores,
+    TermWeights,
 )
 from arkwright.bundles.kernels.steps import for_row
 from arkwright.contracts import Signature
 
 _BLANKS = b" \t\r\n"
 _NOTHING: dict[str, Any] = {}
+_N_OBJECTS = 2  # the body and its row; a brace in a text only costs the general way
+_MAX_BLANKS = 8  # for each name: a text with many more is not worth keeping as it is
+# msgspec looks a name up from where the last one was found: columns in another order cost the square of their number.
+_MAX_COLUMNS = 256
+_KINDS: dict[str, tuple[type, ...]] = {
+    "numeric": (Chain, Number, NumberLevels, ScaledNumber),
+    "categorical": (CategoryCode, Levels, OneHot, TermScores, TermWeights),
+    "time": (MomentParts, ScaledMoment),
+}
 _UNFIT = re.compile(r'[\\"\x00-\x1f]').search
 # The general way takes no greater integers, and a struct's field cannot tell them from floats.
 _LARGEST = 2.0**1023
@@ -100,8 +114,8 @@ class RowReader:
             if not one.required
         ]
         riding: list[Any] = [(places[name], Any, msgspec.UNSET) for name in extras]
-        # A struct cannot have such names; a signature that does has every body declined.
-        if any(_UNFIT(name) for name in places):
+        # A signature that does not fit a struct has every body declined.
+        if not _fits(signature, kernels, len(places)):
             self._decode = _decline
             return
         row = msgspec.defstruct(
@@ -126,6 +140,8 @@ class RowReader:
 
     def read(self, body: bytes) -> TypedRow | None:
         """Return the one row of a body, or None if the body must take the general way."""
+        if body.count(b"{") != _N_OBJECTS:
+            return None
         try:
             (row,) = self._decode(body).instances
             vector = self._encode(row)
@@ -134,10 +150,12 @@ class RowReader:
         except (msgspec.MsgspecError, ValueError, RecursionError, CellRefused):
             return None
         # More names than values: one came twice, or a text looks like one.
-        n_names = body.translate(None, _BLANKS).count(b'":')
+        dense = body.translate(None, _BLANKS)
+        n_names = dense.count(b'":')
         if n_names == self._n_plain:
             # All inputs are there, so nothing else is.
-            return TypedRow(vector, _NOTHING, b"" if b"\n" in body else body[body.index(b"[") + 1 : body.rindex(b"]")])
+            plain = len(body) - len(dense) <= _MAX_BLANKS * n_names and b"\n" not in body and b"\r" not in body
+            return TypedRow(vector, _NOTHING, body[body.index(b"[") + 1 : body.rindex(b"]")] if plain else b"")
         return self._with_others(row, vector, n_names)
 
     def _with_others(self, row: Any, vector: list[float], n_names: int) -> TypedRow | None:
@@ -153,6 +171,19 @@ class RowReader:
                 if repeated:
                     echoed[name] = value
         return TypedRow(vector, echoed, b"") if n_names == 0 else None
+
+
+def _fits(signature: Signature, kernels: tuple[FittedKernel, ...], n_places: int) -> bool:
+    """Tell whether a struct can stand for a signature's rows, and each kernel reads what its column holds."""
+    kinds = {column.name: column.kind for column in signature.columns}
+    known = (*kinds, *signature.identifiers, *signature.ignored, signature.target)
+    return (
+        n_places <= _MAX_COLUMNS
+        and len(kinds) == len(signature.columns)
+        and kinds.keys().isdisjoint(signature.identifiers)
+        and not any(_UNFIT(name) for name in known)
+        and all(isinstance(kernel, _KINDS.get(kinds.get(kernel.column, ""), ())) for kernel in kernels)
+    )
 
 
 def _check_moment(value: Any) -> None:
@@ -199,7 +230,7 @@ def _cell_code(kernel: FittedKernel, at: int, cell: str, suffix: str, known: dic
         known[apply] = for_row(kernel.steps, kernel.column)
         try:
             known[missing] = known[apply](NAN)
-        except CellRefused:
+        except (CellRefused, ArithmeticError):
             return plain
         value = cell if all(step.op == "fill" for step in kernel.steps) else f"{apply}({cell})"
         return [f"out[{at}] = {missing} if {cell} is None else {value}"]

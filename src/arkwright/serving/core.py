@@ -302,15 +302,12 @@ class InferenceCore:
 
     def _answer_now(self, request: Request, adapter: Adapter, live: LiveEndpoint) -> Reply:
         """Answer a small request with models that run on the event loop."""
-        chosen: LiveArm | None = None
         if live.typed and adapter.typed and not request.scope["query_string"]:
-            chosen = choose_arm(live, request, ())
-            scored = self._answer_typed(request, live, chosen)
+            scored = self._answer_typed(request, live)
             if scored is not None:
                 return adapter.reply(request, scored)
         rows = adapter.rows(request, live)
-        if chosen is None:
-            chosen = choose_arm(live, request, rows)
+        chosen = choose_arm(live, request, rows)
         with_scores = adapter.with_scores(request)
         # Asked here and not only there: this is the path of nearly every request, and nearly none is kept.
         keeps = live.endpoint.cache_seconds > 0.0
@@ -325,23 +322,26 @@ class InferenceCore:
                 self._remember(request, live, answered, with_scores=with_scores)
         return adapter.reply(request, self._finish(request, live, rows, answered))
 
-    def _answer_typed(self, request: Request, live: LiveEndpoint, chosen: LiveArm) -> Scored | None:
+    def _answer_typed(self, request: Request, live: LiveEndpoint) -> Scored | None:
         """Answer the one row of a body that a compiled model reads by itself; None if it takes the general way.
 
         This is the path of nearly every request. Whatever is unusual, a failure included, happens again on the general
-        way, where it is told, counted and mended.
+        way, where it is told, counted and mended; nothing has happened until the row is answered.
         """
-        typed = chosen.model.read_row(request.body)
-        if typed is None:
+        unit = request.headers.get(live.unit_header) if live.unit_header is not None else None
+        found = live.runtime.undisturbed(live, request.request_id, unit.decode("latin-1") if unit else None)
+        if found is None:
             return None
-        state = live.runtime.closed_state(chosen)
-        if state is None:
-            return None
+        chosen, state = found
         try:
+            typed = chosen.model.read_row(request.body)
+            if typed is None:
+                return None
             prediction = chosen.model.answer_row(typed)
         except Exception:  # noqa: BLE001 - see above
             return None
         arm = chosen.arm
+        request.answering = arm.semver
         elapsed = time.perf_counter() - request.started
         latency_ms = int(elapsed * 1e6) / 1000.0
         now = self._now()

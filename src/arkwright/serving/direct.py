@@ -69,22 +69,23 @@ class _DirectProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer a plain request at once; parse whatever else arrived."""
-        if (
-            self._between
-            and (self.cycle is None or self.cycle.response_complete)
-            and not self.pipeline
-            and not self.flow.write_paused
-            and self._answer(data)
-        ):
+        if self._between and self._idle and not self.flow.write_paused and self._answer(data):
             return
+        goes_on = self._in_head
         super().data_received(data)
         if self._in_head:
-            self._head_bytes += len(data)
+            # Of a piece in which the head begins, what came before it is no part of it.
+            self._head_bytes += len(data) if goes_on else 0
             if self._head_bytes > MAX_HEAD_BYTES and not self.transport.is_closing():
-                self.transport.write(_HEAD_TOO_LARGE)
+                # Behind an answer that is still to come, it would be taken for that answer.
+                if self._idle:
+                    self.transport.write(_HEAD_TOO_LARGE)
                 self.transport.close()
             elif self._head_timer is None:
                 self._head_timer = self.loop.call_later(HEAD_SECONDS, self._give_up)
+        elif self._between and self._idle and self.timeout_keep_alive_task is None and self._head_timer is None:
+            # What arrived was no request, such as an empty line, and uvicorn has stopped its timer for it.
+            self._await_next()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -148,10 +149,16 @@ class _DirectProtocol(HttpToolsProtocol):
         # One timer stays armed and looks when it is due, instead of one for each request.
         self._answered_at = self.loop.time()
         if self.timeout_keep_alive_task is None:
-            self.timeout_keep_alive_task = self.loop.call_later(
-                self.timeout_keep_alive, self.timeout_keep_alive_handler
-            )
+            self._await_next()
         return True
+
+    @property
+    def _idle(self) -> bool:
+        """Whether every request so far has its answer."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.pipeline
+
+    def _await_next(self) -> None:
+        self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 
     def _give_up(self) -> None:
         self._head_timer = None

@@ -17,14 +17,38 @@ import msgspec
 MAX_HEAD_BYTES = 4_096
 _CACHED_LINES = 2_048
 _CACHED_TARGETS = 1_024
+_CACHED_BYTES = 256
 
 _TARGET = re.compile(rb"POST (/v1/inference/([A-Za-z0-9_\-.~]{1,200}):predict) HTTP/1\.1").fullmatch
 _LINE = re.compile(rb"([A-Za-z0-9\-]{1,64}): ?([!-~](?:[ -~]*[!-~])?)").fullmatch
 # These say something about the message or the connection that only the parser acts on.
 _NOT_PLAIN = frozenset(
-    {b"connection", b"expect", b"http2-settings", b"te", b"trailer", b"transfer-encoding", b"upgrade"}
+    {
+        b"connection",
+        b"expect",
+        b"http2-settings",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+    }
 )
 _PLAIN_AFTER_ALL = (b"connection", b"keep-alive")
+# Lines that are the same from request to request, and nobody's secret.
+_REMEMBERED = frozenset(
+    {
+        b"accept",
+        b"accept-encoding",
+        b"accept-language",
+        b"cache-control",
+        b"connection",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"user-agent",
+    }
+)
 
 
 class PlainHead(msgspec.Struct, frozen=True, gc=False):
@@ -51,14 +75,16 @@ def read_plain_head(data: bytes, max_body_bytes: int) -> PlainHead | None:
     if end < 0 or end > MAX_HEAD_BYTES:
         return None
     lines = data[:end].split(b"\r\n")
-    target = _read_target(lines[0])
+    target = _read_target(lines[0]) if len(lines[0]) <= _CACHED_BYTES else None
     if target is None:
         return None
     headers: dict[bytes, bytes] = {}
     for line in lines[1:]:
-        field = _read_line(line)
+        field = _known.get(line)
         if field is None:
-            return None
+            field = _read_line(line)
+            if field is None:
+                return None
         headers[field[0]] = field[1]
     body = data[end + 4 :]
     announced = headers.get(b"content-length")
@@ -78,7 +104,6 @@ def _read_target(line: bytes) -> tuple[str, str] | None:
     return None if found is None else (found[1].decode("ascii"), found[2].decode("ascii"))
 
 
-@lru_cache(_CACHED_LINES)
 def _read_line(line: bytes) -> tuple[bytes, bytes] | None:
     found = _LINE(line)
     if found is None:
@@ -86,4 +111,11 @@ def _read_line(line: bytes) -> tuple[bytes, bytes] | None:
     field = found[1].lower(), found[2]
     if field[0] in _NOT_PLAIN and (field[0], field[1].lower()) != _PLAIN_AFTER_ALL:
         return None
+    if field[0] in _REMEMBERED and len(line) <= _CACHED_BYTES:
+        if len(_known) >= _CACHED_LINES:
+            _known.clear()
+        _known[line] = field
     return field
+
+
+_known: dict[bytes, tuple[bytes, bytes]] = {}

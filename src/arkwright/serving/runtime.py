@@ -295,11 +295,12 @@ class EndpointRuntime:
         if failed:
             current.errors += 1
 
-    def closed_state(self, chosen: LiveArm) -> ArmState | None:
-        """Return the state of an arm whose breaker is closed, as that of nearly every arm is."""
-        arm = chosen.arm
-        state = self._states.get((arm.name, arm.model_version_id))
-        return state if state is not None and state.breaker.closed else None
+    def undisturbed(self, live: LiveEndpoint, request_id: str, unit: str | None) -> tuple[LiveArm, ArmState] | None:
+        """Return the arm that :meth:`choose` would, and its state, if no fuse and no breaker has a say in it."""
+        live = self._live or live
+        chosen = live.arms[0] if len(live.arms) == 1 else live.assigned(unit or request_id)
+        state = self._states.get((chosen.arm.name, chosen.arm.model_version_id))
+        return (chosen, state) if state is not None and state.breaker.closed and not state.blown else None
 
     def observe_row(
         self, state: ArmState, second: int, elapsed: float, seen_ms: float, prediction: dict[str, Any]

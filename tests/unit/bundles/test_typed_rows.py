@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from arkwright.bundles import ConstantEvaluator, Encoder, Predictor, RowReader, fit_encoder
-from arkwright.bundles.kernels import Chain, Levels, LevelTable, NumberLevels, Step
+from arkwright.bundles.kernels import CategoryCode, Chain, Levels, LevelTable, Number, NumberLevels, Step
 from arkwright.contracts import Column, Signature
 
 COLUMNS = (
@@ -154,6 +154,40 @@ def test_rows_with_a_column_whose_name_needs_escapes_go_the_general_way(name):
     encoder = fit_encoder(columns, {name: np.array([1.0, 2.0])}, layout="tree")
     reader = RowReader(Signature(task="regression", target="y", columns=columns), encoder.kernels, 1)
     assert reader.read(json.dumps({"instances": [{name: 1}]}).encode()) is None
+
+
+@pytest.mark.parametrize(
+    ("columns", "kernels", "wanted"),
+    [
+        (("a", "a"), (Number(column="a"),), {}),
+        (("a",), (Number(column="a"),), {"identifiers": ("a",)}),
+        (("a",), (Number(column="b"),), {"ignored": ("b",)}),
+        (("a",), (Number(column="zz"),), {}),
+        (("a",), (CategoryCode(column="a", levels=("1",), pooled=False),), {}),
+        (tuple(f"c{place}" for place in range(300)), (Number(column="c0"),), {}),
+    ],
+    ids=["named twice", "echoed input", "ignored input", "unknown input", "text kernel on a number", "very wide"],
+)
+def test_a_signature_that_no_struct_can_stand_for_has_its_rows_declined(columns, kernels, wanted):
+    spec = tuple(Column(name=name, kind="numeric") for name in columns)
+    reader = RowReader(Signature(task="regression", target="y", columns=spec, **wanted), kernels, 1)
+    assert reader.read(json.dumps({"instances": [dict.fromkeys(columns, 1.0)]}).encode()) is None
+
+
+def test_a_step_that_cannot_be_done_on_a_missing_cell_does_not_keep_a_model_from_loading():
+    steps = (Step("fill", 1.0), Step("divide", 0.0))
+    signature = Signature(task="regression", target="y", columns=(Column(name="a", kind="numeric"),))
+    reader = RowReader(signature, (Chain(column="a", name="a", steps=steps),), 1)
+    with pytest.raises(ZeroDivisionError):
+        reader.read(b'{"instances":[{"a":1}]}')
+
+
+def test_a_text_that_is_mostly_blanks_is_not_kept_as_it_was_sent():
+    signature = Signature(task="regression", target="y", columns=(Column(name="a", kind="numeric"),))
+    reader = RowReader(signature, (Number(column="a"),), 1)
+    assert reader.read(b'{"instances": [{"a": 1}]}').text == b'{"a": 1}'
+    assert reader.read(b'{"instances": [{"a":' + b" " * 1_000 + b"1}]}").text == b""
+    assert reader.read(b'{"instances": [{"a":\r1}]}').text == b""
 
 
 def test_a_column_may_be_named_like_anything_else():

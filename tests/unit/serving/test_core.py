@@ -58,6 +58,19 @@ async def test_a_rate_limit_refuses_with_the_time_to_come_back(platform):
     assert int(answers[2].headers["retry-after"]) >= 1
 
 
+async def test_an_encoder_that_fails_is_a_failure_of_the_model(platform, monkeypatch):
+    publish(platform, fallback=Fallback(constant={"label": "No", "score": 0.1}))
+    async with Serving(platform) as plane:
+        model = plane.holder.state.endpoints["dep_1"].arms[0].model
+
+        def fail(*_given, **_how):
+            raise ZeroDivisionError
+
+        model.read_row = model.predict_rows = fail
+        answer = await predict(plane, [ROW])
+    assert (answer.status, answer.json["arm"], answer.json["fallback"]) == (200, "fallback", "constant")
+
+
 async def test_a_deployment_may_admit_fewer_rows_than_the_data_plane(platform):
     publish(platform, limits=Limits(max_rows=2))
     async with Serving(platform) as plane:

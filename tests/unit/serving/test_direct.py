@@ -131,6 +131,52 @@ async def test_pipelined_requests_are_answered_in_order(platform):
     assert [status for status, _, _ in answers] == [200, 404, 200, 200, 200, 200]
 
 
+async def test_a_long_burst_of_pipelined_requests_is_answered_to_the_last(platform):
+    one = request()
+    n_requests = 70_000 // len(one) + 1
+    async with live_plane(platform) as (_plane, port), connection(port) as (reader, writer):
+        # The piece ends in the middle of a head: what came before it is no part of that head.
+        writer.write(one * n_requests + one[:40])
+        answers = [await answer_of(reader) for _ in range(n_requests)]
+        writer.write(one[40:])
+        answers.append(await answer_of(reader))
+    assert {status for status, _, _ in answers} == {200}
+
+
+@pytest.mark.parametrize("idle", [b"", b"\r\n"])
+async def test_an_idle_connection_is_closed_whatever_is_not_a_request(platform, monkeypatch, idle):
+    async with live_plane(platform) as (_plane, port):
+        plain = direct.HttpToolsProtocol.connection_made
+
+        def impatient(self, transport):
+            plain(self, transport)
+            self.timeout_keep_alive = 0.2
+
+        monkeypatch.setattr(direct.HttpToolsProtocol, "connection_made", impatient)
+        async with connection(port) as (reader, writer):
+            writer.write(request())
+            assert (await answer_of(reader))[0] == 200
+            writer.write(idle)
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+
+
+async def test_a_connection_in_use_outlives_the_idle_time(platform, monkeypatch):
+    async with live_plane(platform) as (_plane, port):
+        plain = direct.HttpToolsProtocol.connection_made
+
+        def impatient(self, transport):
+            plain(self, transport)
+            self.timeout_keep_alive = 0.4
+
+        monkeypatch.setattr(direct.HttpToolsProtocol, "connection_made", impatient)
+        async with connection(port) as (reader, writer):
+            for _ in range(8):
+                writer.write(request())
+                assert (await answer_of(reader))[0] == 200
+                await asyncio.sleep(0.1)
+
+
 async def test_a_connection_that_asks_to_be_closed_is(platform):
     async with live_plane(platform) as (_plane, port), connection(port) as (reader, writer):
         writer.write(request(connection="close"))

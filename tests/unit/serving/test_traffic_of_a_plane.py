@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 
 import msgspec
@@ -136,6 +137,17 @@ async def test_a_canary_that_fails_loses_its_traffic_here_and_the_control_plane_
     windows = [one for report in platform.control.reports for one in report.windows if one.arm == "canary"]
     assert any(one.blown for one in windows)
     assert sum(one.errors for one in windows) >= 20
+
+
+async def test_bodies_that_are_no_rows_count_against_no_arm(platform):
+    async with serving(platform, *halves(platform)) as plane:
+        runtime = plane.holder.state.endpoints["dep_1"].runtime
+        state = next(state for state in runtime._states.values() if state.arm.name == "canary")
+        for _ in range(10):
+            state.breaker.failed(time.monotonic())
+        for _ in range(20):
+            assert (await predict(plane, "no list")).status == 422
+        assert sum(window.requests for window in runtime.close()) == 0
 
 
 @pytest.mark.parametrize("rows", [1, 2_000])
