@@ -107,7 +107,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         probe.close()
         environment.setenv("XDG_CONFIG_HOME", str(folder / "config"))
         environment.setenv("TMPDIR", str(temporary))
-        settings = load_settings(home=folder / "home", port=port)
+        # The storms look at one job at a time; an evaluation after the training would be another.
+        settings = load_settings(home=folder / "home", port=port, evaluate_after_training=False)
         made = Scene(settings, start_background(settings), temporary)
         try:
             with Client(home=made.home) as client:

@@ -138,7 +138,10 @@ def put_on_the_shelf(settings: Settings, folder: Path) -> tuple[dict[str, str], 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("rollouts")
-    with running_platform(folder / "home", allow_pickled_models=True) as (state, settings):
+    with running_platform(folder / "home", allow_pickled_models=True, evaluate_after_training=False) as (
+        state,
+        settings,
+    ):
         versions, digests = put_on_the_shelf(settings, folder)
         predictor = load_bundle(folder / "good", digests["good"]).predictor
         key = Path(state.key_file).read_text().strip()

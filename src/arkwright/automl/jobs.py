@@ -12,6 +12,7 @@ follow in a few seconds. A cancelled search keeps the best candidate so far and 
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,7 @@ from arkwright.automl.steps import Training
 from arkwright.core.errors import ArkwrightError
 from arkwright.data import DatasetService
 from arkwright.evaluation import EvaluationService
-from arkwright.kit.db import Database
+from arkwright.kit.db import Database, UnitOfWork
 from arkwright.kit.jobs import JobCancelled, JobRun
 from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
@@ -37,6 +38,8 @@ class TrainJob:
     ----------
     tenancy, database
         To look the workspace's name in the logbook up.
+    start_evaluation
+        Starts an evaluation of the version that comes out, in the same commit; None for none.
     """
 
     kind = TRAIN_KIND
@@ -51,8 +54,12 @@ class TrainJob:
         tracking: TrackingStore,
         objects: ObjectStore,
         database: Database,
+        *,
+        start_evaluation: Callable[[UnitOfWork, str], str] | None = None,
     ) -> None:
-        self._services = TrainingServices(experiments, datasets, evaluation, registry, tracking, objects)
+        self._services = TrainingServices(
+            experiments, datasets, evaluation, registry, tracking, objects, start_evaluation=start_evaluation
+        )
         self._tenancy = tenancy
         self._database = database
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 
 from arkwright.automl.budget import Deadline
 from arkwright.automl.learners.constant import constant_scores
+from arkwright.automl.learners.ports import FloatArray
 from arkwright.automl.packaging import Package, PackagingFailed, package
 from arkwright.automl.payloads import ExperimentConfig
 from arkwright.automl.plan import TrainingPlan, default_model_name
@@ -24,6 +26,7 @@ from arkwright.automl.workbench import Workbench
 from arkwright.core.structs import prepared
 from arkwright.data import DatasetService
 from arkwright.evaluation import EvaluationService
+from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobRun
 from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
@@ -32,7 +35,7 @@ from arkwright.tracking.ports import TrackingStore
 
 @dataclass(frozen=True)
 class TrainingServices:
-    """What a training works with."""
+    """What a training works with; ``start_evaluation`` starts one of a version and returns its job's id."""
 
     experiments: ExperimentService
     datasets: DatasetService
@@ -40,6 +43,7 @@ class TrainingServices:
     registry: RegistryService
     tracking: TrackingStore
     objects: ObjectStore
+    start_evaluation: Callable[[UnitOfWork, str], str] | None = None
 
 
 class StepOfPackage(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,17 +122,19 @@ class Publication:
         self._services.registry.bundles.save(self._job.context.workspace_id, out, packed.digest)
         return StepOfPackage(package=packed, final=final)
 
-    def evaluate(self, plan: TrainingPlan, digest: str) -> dict[str, Any]:
-        """Evaluate the stored bundle on the holdout and file the report."""
+    def evaluate(self, plan: TrainingPlan, trial: Trial, digest: str) -> dict[str, Any]:
+        """Evaluate the stored bundle on the holdout, file the report, and keep the rows for later evaluations."""
         folder = self._bench.lay_out(plan)
         bundle = self._services.registry.bundles.load(self._job.context.workspace_id, digest)
         target, holdout = folder.target(), folder.holdout_rows()
+        reference = constant_scores(plan.problem.question, np.asarray(target[folder.training_rows()]))
+        self._keep_rows(plan, trial, digest, reference)
         evidence_id, report = self._services.evaluation.evaluate_and_file(
             self._job,
             bundle,
             folder.inputs(holdout),
             np.asarray(target[holdout]),
-            constant_scores(plan.problem.question, np.asarray(target[folder.training_rows()])),
+            reference,
             seed=plan.problem.seed,
             primary_metric=plan.problem.metric,
         )
@@ -137,6 +143,36 @@ class Publication:
             "metrics": {name: metric.value for name, metric in report.metrics.items()},
             "beats_baseline": msgspec.to_builtins(report.beats_baseline),
         }
+
+    def _keep_rows(self, plan: TrainingPlan, trial: Trial, digest: str, reference: FloatArray) -> None:
+        """Keep the holdout and a sample of the training rows, every column but the identifiers."""
+        services, folder = self._services, self._bench.lay_out(plan)
+        rows, seed = self._bench.dataset_rows(plan), plan.problem.seed
+        with self._job.read() as unit:
+            version = services.datasets.version_by_id(unit, self._row.dataset_version_id)
+            names = [each["name"] for each in version.schema if each["name"] not in plan.signature.identifiers]
+            batches = services.datasets.iter_batches(unit, version.id, columns=names)
+            holdout, training = services.evaluation.take_rows(
+                batches, holdout=rows[folder.holdout_rows()], training=rows[folder.training_rows()], seed=seed
+            )
+        services.evaluation.keep_data(
+            self._job,
+            services.objects,
+            digest,
+            holdout,
+            training,
+            dataset_version_id=self._row.dataset_version_id,
+            target=plan.decision.target,
+            reference_scores=reference,
+            primary_metric=plan.problem.metric,
+            fold_scores=trial.fold_scores,
+            seed=seed,
+        )
+
+    def start_evaluation(self, unit: UnitOfWork, model_version_id: str) -> str:
+        """Start a quick evaluation of the version, if that is wanted, and return its job's id or nothing."""
+        start = self._services.start_evaluation
+        return "" if start is None else start(unit, model_version_id)
 
     def register(self, digest: str) -> dict[str, Any]:
         """Make the bundle a version of the model, which is created if need be."""

@@ -102,7 +102,7 @@ class Training:
         assert packed.package is not None  # noqa: S101 - what _package looked for
         digest = packed.package.digest
         self._report(plan, trials, 0.88, f"Evaluating {chosen.name} on {plan.n_holdout:,} rows nobody trained on.")
-        evaluated = job.step("evaluate", lambda: self._publication.evaluate(plan, digest))
+        evaluated = job.step("evaluate", lambda: self._publication.evaluate(plan, chosen, digest))
         self._report(plan, trials, 0.94, "Registering the model.")
         version: dict[str, Any] = job.step("register", lambda: self._publication.register(digest))
         self._close_logbook(chosen, evaluated["metrics"])
@@ -115,12 +115,13 @@ class Training:
             "run_id": runs[chosen.name],
             **self._summary(plan, trials, chosen, packed),
         }
-        job.write_once("finish", lambda unit: self._finish(unit, outcome))
+        finished: dict[str, Any] = job.write_once("finish", lambda unit: self._finish(unit, outcome))
         kept = ("leaderboard", "columns")
         job.progress(1.0, f"{version['model_name']} {version['semver']}: {evaluated['beats_baseline']['detail']}")
         return {
             "experiment_id": self._row.id,
             **{name: value for name, value in outcome.items() if name not in kept},
+            "evaluation_job_id": finished["evaluation_job_id"],
         }
 
     # Search
@@ -272,8 +273,10 @@ class Training:
 
     def _finish(self, unit: UnitOfWork, summary: dict[str, Any]) -> dict[str, Any]:
         status = "cancelled" if summary["cancelled_early"] else "succeeded"
+        evaluation_job_id = self._publication.start_evaluation(unit, summary["model_version_id"])
+        summary = {**summary, "evaluation_job_id": evaluation_job_id}
         self._services.experiments.end(unit, self._row.id, self._job.job_id, status, summary)
-        return {"status": status}
+        return {"status": status, "evaluation_job_id": evaluation_job_id}
 
     # Time and progress
 

@@ -95,6 +95,10 @@ class Workbench:
         self._folder.write(plan.problem, {name: columns[name][rows] for name in names}, target, folds)
         return self._folder
 
+    def dataset_rows(self, plan: TrainingPlan) -> npt.NDArray[np.int64]:
+        """Return which rows of the dataset version the training's rows are: those with a target."""
+        return encode_target(self._labels(), plan.decision)[0]
+
     def keep_out_of_fold(self, name: str, scores: npt.NDArray[np.float64]) -> None:
         """Store a trial's out-of-fold scores."""
         self._put_array(f"trials/{name}/oof.npy", scores)

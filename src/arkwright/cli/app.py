@@ -9,8 +9,10 @@ import typer
 
 from arkwright import __version__
 from arkwright.cli import (
+    cards,
     datasets,
     deployments,
+    evaluations,
     experiments,
     failures,
     feedback,
@@ -39,6 +41,7 @@ for name, command in platform.COMMANDS.items():
     app.command(name, rich_help_panel=_PLATFORM)(command)
 app.command("serve", rich_help_panel=_PLATFORM)(serve.serve)
 app.command("train", rich_help_panel=_JOURNEY)(training.train)
+app.command("evaluate", rich_help_panel=_JOURNEY)(evaluations.evaluate)
 app.command("promote", rich_help_panel=_JOURNEY)(models.promote)
 app.command("rollback", rich_help_panel=_JOURNEY)(models.rollback)
 app.command("deploy", rich_help_panel=_JOURNEY)(deployments.deploy)
@@ -51,6 +54,8 @@ for name, group in (
     ("dataset", datasets.app),
     ("experiment", experiments.app),
     ("model", models.app),
+    ("evaluation", evaluations.app),
+    ("card", cards.app),
     ("deployment", deployments.app),
     ("monitor", monitoring.monitors),
     ("alert", monitoring.alerts),

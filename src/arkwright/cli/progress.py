@@ -19,6 +19,7 @@ _KINDS = {
     "batch": "Scoring",
     "monitor": "Looking for drift",
     "registry.import": "Importing",
+    "evaluation": "Evaluating",
 }
 _LINES_PER_SECOND = 1.0
 

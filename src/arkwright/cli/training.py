@@ -162,5 +162,6 @@ def _show_next(model: TrainedModel, *, promoted: bool, refused: bool) -> None:
         say(f"  arkwright deploy {name}")
     elif not refused and model.evaluation["beats_baseline"]["met"]:
         say(f"  arkwright promote {name} {model.number}")
+    say(f"  arkwright evaluate {name} --sensitive COLUMN,COLUMN --report report.html")
     say(f"  arkwright batch {name} FILE -o scored.csv")
     say(f"  arkwright model show {name} {model.number}")

@@ -27,6 +27,18 @@ if TYPE_CHECKING:
         multiclass_calibration,
         reliability_curve,
     )
+    from arkwright.evaluation.card import IntendedUse, ModelCard, model_card
+    from arkwright.evaluation.card_page import render_card_page
+    from arkwright.evaluation.card_signature import (
+        CardStatement,
+        CitedDigests,
+        card_statement,
+        cited_digests,
+        document_sha256,
+        expect_digest,
+        sign_card,
+    )
+    from arkwright.evaluation.card_text import render_card
     from arkwright.evaluation.classification import classification_metrics, classification_replicates
     from arkwright.evaluation.comparison import ModelComparison, compare_models
     from arkwright.evaluation.counterfactual import ColumnLimit, WantedOutcome, find_counterfactuals, wanted_class
@@ -42,6 +54,8 @@ if TYPE_CHECKING:
     )
     from arkwright.evaluation.definition_of_done import DefinitionOfDone, Fact, check_definition_of_done
     from arkwright.evaluation.disparity import Rules
+    from arkwright.evaluation.evidence import check_numbers
+    from arkwright.evaluation.examination import assemble, examine
     from arkwright.evaluation.fairness import (
         FairnessReport,
         audit_binary,
@@ -68,6 +82,7 @@ if TYPE_CHECKING:
         paired_differences,
     )
     from arkwright.evaluation.latency import LatencyProfile, profile_latency
+    from arkwright.evaluation.material import Baseline, Material, Options
     from arkwright.evaluation.metric import METRICS, MetricInfo
     from arkwright.evaluation.mitigation import MitigationReport, compare_mitigations
     from arkwright.evaluation.model_evaluation import ModelEvaluation
@@ -75,9 +90,11 @@ if TYPE_CHECKING:
     from arkwright.evaluation.paired_tests import delong_test, diebold_mariano_test, holm_adjusted, mcnemar_test
     from arkwright.evaluation.proxies import ProxyReport, find_proxies
     from arkwright.evaluation.recalibration import compare_calibrations, fit_calibration
+    from arkwright.evaluation.recommendations import monitoring_of, recommendations_of
     from arkwright.evaluation.regression import regression_metrics
     from arkwright.evaluation.regulation import RegulatoryReport, overall_status, regulatory_flags
     from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, as_probability, evaluate, score_metric
+    from arkwright.evaluation.report_page import render_report
     from arkwright.evaluation.resources import (
         EXAMPLE_PRICES,
         InstanceRecommendation,
@@ -89,9 +106,34 @@ if TYPE_CHECKING:
     from arkwright.evaluation.service import EvaluationService
     from arkwright.evaluation.signature_change import SchemaCompatibility, schema_compatibility
     from arkwright.evaluation.slices import SliceTable, WeakSlices, find_weak_slices, slice_table
+    from arkwright.evaluation.summary import summary_of
     from arkwright.evaluation.thresholds import Costs, ThresholdChoice, choose_threshold
+    from arkwright.evaluation.verdict import verdict_of
 
 _HOMES = {
+    "expect_digest": "card_signature",
+    "document_sha256": "card_signature",
+    "assemble": "examination",
+    "examine": "examination",
+    "Baseline": "material",
+    "Options": "material",
+    "Material": "material",
+    "CitedDigests": "card_signature",
+    "CardStatement": "card_signature",
+    "cited_digests": "card_signature",
+    "card_statement": "card_signature",
+    "sign_card": "card_signature",
+    "render_card_page": "card_page",
+    "render_card": "card_text",
+    "model_card": "card",
+    "ModelCard": "card",
+    "IntendedUse": "card",
+    "monitoring_of": "recommendations",
+    "recommendations_of": "recommendations",
+    "summary_of": "summary",
+    "verdict_of": "verdict",
+    "check_numbers": "evidence",
+    "render_report": "report_page",
     "ModelEvaluation": "model_evaluation",
     "WantedOutcome": "counterfactual",
     "ColumnLimit": "counterfactual",
@@ -204,11 +246,14 @@ __all__ = [
     "METRICS",
     "PRIMARY_METRIC",
     "Attributions",
+    "Baseline",
     "BehaviourReport",
     "BehaviourResult",
     "BehaviourRunner",
     "BehaviourSpec",
     "BehaviourTest",
+    "CardStatement",
+    "CitedDigests",
     "ColumnLimit",
     "Costs",
     "Criterion",
@@ -226,15 +271,19 @@ __all__ = [
     "Groups",
     "Guardrail",
     "InstanceRecommendation",
+    "IntendedUse",
     "Interval",
     "LatencyProfile",
     "LocalExplanation",
+    "Material",
     "MetricInfo",
     "MinimumFunctionality",
     "MitigationReport",
+    "ModelCard",
     "ModelComparison",
     "ModelEvaluation",
     "OptimisationHints",
+    "Options",
     "PairedDifference",
     "ProxyReport",
     "Recommendation",
@@ -249,6 +298,7 @@ __all__ = [
     "WantedOutcome",
     "WeakSlices",
     "as_probability",
+    "assemble",
     "assess_robustness",
     "attribute",
     "audit_binary",
@@ -259,8 +309,11 @@ __all__ = [
     "brier_decomposition",
     "calibration_error",
     "calibration_line",
+    "card_statement",
     "check_definition_of_done",
+    "check_numbers",
     "choose_threshold",
+    "cited_digests",
     "classification_metrics",
     "classification_replicates",
     "compare_calibrations",
@@ -270,8 +323,11 @@ __all__ = [
     "decide_version",
     "delong_test",
     "diebold_mariano_test",
+    "document_sha256",
     "evaluate",
     "evaluate_forecasts",
+    "examine",
+    "expect_digest",
     "find_counterfactuals",
     "find_optimisation_hints",
     "find_proxies",
@@ -285,7 +341,9 @@ __all__ = [
     "local_explanations",
     "mcnemar_test",
     "metric_intervals",
+    "model_card",
     "model_size",
+    "monitoring_of",
     "multiclass_calibration",
     "overall_status",
     "paired_differences",
@@ -295,15 +353,22 @@ __all__ = [
     "profile_latency",
     "recommend",
     "recommend_instance",
+    "recommendations_of",
     "regression_metrics",
     "regulatory_flags",
     "reliability_curve",
+    "render_card",
+    "render_card_page",
+    "render_report",
     "run_behaviour",
     "sampled_attributions",
     "schema_compatibility",
     "score_metric",
     "sensitive_groups",
+    "sign_card",
     "slice_table",
+    "summary_of",
+    "verdict_of",
     "wanted_class",
 ]
 

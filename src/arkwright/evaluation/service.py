@@ -1,25 +1,59 @@
-"""Evaluating a bundle on rows nobody trained on, and filing the report as evidence about it."""
+"""Evaluating a bundle on rows nobody trained on, and filing what was found as evidence about it.
+
+:class:`EvaluationService` computes the short report that every training and import needs before a version can be
+registered. :class:`ModelEvaluationService` starts the whole evaluation of a registered version, which a job computes
+(:mod:`arkwright.evaluation.jobs`), and finds what it left.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
-from arkwright.access import authorise
+from arkwright.access import authorise, record
 from arkwright.bundles import LoadedBundle
+from arkwright.contracts import Signature
+from arkwright.core.errors import Invalid
+from arkwright.core.ids import is_id
+from arkwright.core.structs import prepared
+from arkwright.data import DatasetService, ReadOptions, TableReader, UploadService
+from arkwright.evaluation.errors import (
+    evaluation_not_finished,
+    evaluation_not_found,
+    no_rows_kept,
+)
+from arkwright.evaluation.evaluation_request import EvaluationRequest, check_columns, check_options, question_of
+from arkwright.evaluation.headline import EVIDENCE_KIND as MODEL_EVALUATION
+from arkwright.evaluation.headline import StoredFile
+from arkwright.evaluation.holdout import (
+    DATA_KIND,
+    TRAINING_SAMPLE,
+    EvaluationData,
+    body_of,
+    sample_rows,
+    store_rows,
+    take_rows,
+)
 from arkwright.evaluation.importance import FeatureImportance, permutation_importance
 from arkwright.evaluation.metric import METRICS, FloatArray
 from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, evaluate, score_metric
 from arkwright.governance import GovernanceService
-from arkwright.kit.db import Units
+from arkwright.kit.db import UnitOfWork, Units
+from arkwright.kit.jobs import JobRow, JobService
+from arkwright.kit.objects import ObjectStore
+from arkwright.registry import RegistryService, Stage
 
+EVALUATE_KIND = "evaluation.evaluate.v1"
 EVIDENCE_KIND = "evaluation"
 IMPORTANCE_SECONDS = 10.0
+FileName = Literal["document", "report", "card", "card_page", "envelope"]
 
 Predict = Callable[[Mapping[str, npt.NDArray[Any]]], FloatArray]
 
@@ -96,6 +130,61 @@ class EvaluationService:
             row = self._governance.file(unit, EVIDENCE_KIND, bundle.digest, msgspec.to_builtins(report))
             return row.id, report
 
+    def take_rows(
+        self,
+        batches: Iterable[pa.RecordBatch],
+        *,
+        holdout: npt.NDArray[np.int64],
+        training: npt.NDArray[np.int64],
+        seed: int,
+    ) -> tuple[pa.Table, pa.Table]:
+        """Return the held out rows of a table that comes in batches, and a sample of those that were trained on."""
+        taken, sampled = take_rows(batches, [holdout, sample_rows(training, TRAINING_SAMPLE, seed=seed)])
+        return taken, sampled
+
+    def keep_data(
+        self,
+        units: Units,
+        objects: ObjectStore,
+        digest: str,
+        holdout: pa.Table,
+        training: pa.Table,
+        *,
+        dataset_version_id: str,
+        target: str,
+        reference_scores: FloatArray,
+        primary_metric: str,
+        fold_scores: Sequence[float] = (),
+        seed: int,
+    ) -> str:
+        """Keep rows for later evaluations of a bundle, file which, and return the evidence's id.
+
+        Parameters
+        ----------
+        holdout, training
+            Rows nobody trained on, and a sample of those somebody did, with the same columns.
+        reference_scores
+            What the trivial model answers for every row, shape (n_outputs,).
+        primary_metric, fold_scores
+            What the training compared its candidates by, and the chosen one's value in each fold.
+        """
+        with units.read() as unit:
+            authorise(unit, "bundle.evaluate", "bundle", digest)
+            store = objects.for_workspace(unit.context.workspace_id)
+        data = EvaluationData(
+            dataset_version_id=dataset_version_id,
+            target=target,
+            columns=tuple(holdout.column_names),
+            holdout=store_rows(store, holdout),
+            training=store_rows(store, training),
+            reference_scores=tuple(reference_scores.tolist()),
+            primary_metric=primary_metric,
+            fold_scores=tuple(fold_scores),
+            seed=seed,
+        )
+        with units.write() as unit:
+            return self._governance.file(unit, DATA_KIND, digest, body_of(data)).id
+
     def _importance(
         self,
         bundle: LoadedBundle,
@@ -117,3 +206,233 @@ class EvaluationService:
             seed=seed,
             should_stop=lambda: self._now() >= ends_at,
         )
+
+
+class FoundEvaluation(msgspec.Struct, frozen=True, kw_only=True):
+    """A filed evaluation: its evidence's id, the bundle it is about, and the headline with its files."""
+
+    id: str
+    bundle_digest: str
+    body: dict[str, Any]
+    created_by: str
+    created_at: datetime
+
+    def file(self, name: FileName) -> StoredFile:
+        """Return where one of its files is."""
+        return msgspec.convert(self.body["files"][name], StoredFile)
+
+
+class ModelEvaluationService:
+    """Starts evaluations of versions, and finds them.
+
+    Parameters
+    ----------
+    jobs
+        Runs them.
+    registry
+        Knows the versions.
+    datasets, uploads
+        Where rows may come from.
+    governance
+        Keeps the evidence.
+    objects
+        Where documents, reports, cards and kept rows are.
+    """
+
+    def __init__(
+        self,
+        jobs: JobService,
+        registry: RegistryService,
+        datasets: DatasetService,
+        uploads: UploadService,
+        governance: GovernanceService,
+        objects: ObjectStore,
+    ) -> None:
+        self._jobs = jobs
+        self._registry = registry
+        self._datasets = datasets
+        self._uploads = uploads
+        self._governance = governance
+        self._objects = objects
+
+    def submit(self, unit: UnitOfWork, request: EvaluationRequest) -> JobRow:
+        """Start an evaluation; what can be refused now is not refused by the job later.
+
+        Raises
+        ------
+        NotFound
+            If the version, the baseline, the dataset version or the upload does not exist.
+        Invalid
+            If there are no rows to evaluate on, they lack a column, or an option cannot be used.
+        """
+        version_id = self._version_id(unit, request)
+        authorise(unit, "model_version.evaluate", "model_version", version_id)
+        version = self._registry.version_by_id(unit, version_id)
+        name = f"{self._registry.get(unit, version.model_id).name} {version.semver}"
+        signature = msgspec.convert(version.signature, Signature)
+        columns = self._columns(unit, request, version.bundle_digest, name)
+        if columns is not None:
+            check_columns(request, signature, columns)
+        check_options(request, signature)
+        baseline_id, notes = self._baseline(unit, request, version.id, version.model_id, signature)
+        request = msgspec.structs.replace(
+            request, model_version_id=version.id, model="", version="", baseline_version_id=baseline_id, notes=notes
+        )
+        job = self._jobs.submit(
+            unit, EVALUATE_KIND, msgspec.to_builtins(request), subject_type="model_version", subject_id=version.id
+        )
+        facts = {"job": job.id, "profile": request.profile, "data": request.dataset_version_id or request.upload_id}
+        record(unit, "model_version.evaluate", "model_version", version.id, facts)
+        return job
+
+    def start_quick(self, unit: UnitOfWork, model_version_id: str) -> str:
+        """Start a quick evaluation on the rows that were kept at training, and return its job's id."""
+        return self.submit(unit, EvaluationRequest(model_version_id=model_version_id, profile="quick")).id
+
+    def kept_data(self, unit: UnitOfWork, digest: str) -> EvaluationData | None:
+        """Return which rows were kept for a bundle, or None."""
+        rows = self._governance.evidence(unit, digest, DATA_KIND)
+        return msgspec.convert(rows[-1].body, EvaluationData) if rows else None
+
+    def read_upload(self, units: Units, upload_id: str, watch: Callable[[], None]) -> tuple[pa.Table, str, str]:
+        """Read an uploaded table; return it, its file's name and the SHA-256 of its bytes.
+
+        Parameters
+        ----------
+        watch
+            Called after each chunk of rows; what it raises ends the reading.
+        """
+        with units.read() as unit:
+            upload = self._uploads.get(unit, upload_id)
+            filename, sha256 = upload.filename, upload.sha256
+            with self._uploads.open(unit, upload_id) as stream:
+                table = TableReader(stream, ReadOptions(filename=filename), watch=watch).read()
+        return table, filename, sha256
+
+    def find(self, unit: UnitOfWork, address: str) -> FoundEvaluation:
+        """Return an evaluation by its own id or its job's.
+
+        Raises
+        ------
+        NotFound
+            If there is none.
+        Conflict
+            If its job has not ended, or ended without one.
+        """
+        authorise(unit, "evaluation.read", "evaluation", address)
+        if is_id("job", address):
+            job = self._jobs.get(unit, address)
+            if job.kind != EVALUATE_KIND:
+                raise evaluation_not_found(address)
+            if job.status != "succeeded":
+                raise evaluation_not_finished(job.id, job.status, (job.error or {}).get("detail", ""))
+            address = (job.result or {})["evaluation_id"]
+        row = self._governance.get(unit, address)
+        if row is None or row.kind != MODEL_EVALUATION:
+            raise evaluation_not_found(address)
+        return FoundEvaluation(
+            id=row.id,
+            bundle_digest=row.subject_digest,
+            body=row.body,
+            created_by=row.created_by,
+            created_at=row.created_at,
+        )
+
+    def list(
+        self, unit: UnitOfWork, model_version_id: str, *, limit: int, before: str = ""
+    ) -> Sequence[FoundEvaluation]:
+        """Return the evaluations of a version's bundle, newest first, older than the one ``before``."""
+        version = self._registry.version_by_id(unit, model_version_id)
+        rows = self._governance.evidence(unit, version.bundle_digest, MODEL_EVALUATION)
+        found = [
+            FoundEvaluation(
+                id=row.id,
+                bundle_digest=row.subject_digest,
+                body=row.body,
+                created_by=row.created_by,
+                created_at=row.created_at,
+            )
+            for row in reversed(rows)
+            if not before or row.id < before
+        ]
+        return found[:limit]
+
+    def content(self, unit: UnitOfWork, address: str, name: FileName) -> bytes:
+        """Return one of an evaluation's files."""
+        stored = self.find(unit, address).file(name)
+        return self._objects.for_workspace(unit.context.workspace_id).get_bytes(stored.key)
+
+    def _version_id(self, unit: UnitOfWork, request: EvaluationRequest) -> str:
+        if bool(request.model_version_id) == bool(request.model):
+            raise Invalid(
+                "An evaluation is of one model version.",
+                code="evaluation.subject",
+                hint='Send "model_version_id", or "model" and perhaps "version".',
+            )
+        if request.model_version_id:
+            return self._registry.version_by_id(unit, request.model_version_id).id
+        model, address = request.model, request.version
+        if address and address not in set(Stage):
+            return self._registry.version(unit, model, address).id
+        # The newest of all, or of a stage.
+        before: int | None = None
+        while rows := self._registry.versions(unit, model, limit=50, before=before):
+            for row in rows:
+                if not address or row.stage == address:
+                    return row.id
+            before = rows[-1].number
+        where = f"no version in the stage {address!r}" if address else "no versions"
+        raise Invalid(
+            f"The model {model!r} has {where}.",
+            code="evaluation.no_version",
+            hint=f"`arkwright model versions {model}` lists its versions.",
+        )
+
+    def _columns(self, unit: UnitOfWork, request: EvaluationRequest, digest: str, name: str) -> Sequence[str] | None:
+        """Return the names of the data's columns; None where only reading the file will tell."""
+        if request.dataset_version_id and request.upload_id:
+            raise Invalid(
+                "The data is a dataset version or an upload, not both.", code="evaluation.data", hint="Leave one out."
+            )
+        if request.dataset_version_id:
+            version = self._datasets.version_by_id(unit, request.dataset_version_id)
+            return [column["name"] for column in version.schema]
+        if request.upload_id:
+            self._uploads.get(unit, request.upload_id)
+            return None
+        kept = self.kept_data(unit, digest)
+        if kept is None:
+            raise no_rows_kept(name)
+        return list(kept.columns)
+
+    def _baseline(
+        self, unit: UnitOfWork, request: EvaluationRequest, version_id: str, model_id: str, signature: Signature
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return the version to compare with, empty for none, and what to say about that choice."""
+        if not request.baseline_version_id:
+            production = self._registry.production_of(unit, model_id)
+            if production is None or production.id == version_id:
+                return "", ()
+            theirs = msgspec.convert(production.signature, Signature)
+            if question_of(theirs) != question_of(signature):
+                said = f"It was not compared with version {production.semver}, which is in production: "
+                return "", (f"{said}that one answers another question.",)
+            return production.id, ()
+        baseline = self._registry.version_by_id(unit, request.baseline_version_id)
+        if baseline.id == version_id:
+            raise Invalid(
+                "A version cannot be compared with itself.",
+                code="evaluation.baseline",
+                hint="Name another version, or leave the baseline out: the one in production is taken.",
+            )
+        if question_of(msgspec.convert(baseline.signature, Signature)) != question_of(signature):
+            raise Invalid(
+                f"Version {baseline.semver} answers another question (its task, target or classes differ), "
+                "so the two cannot be compared.",
+                code="evaluation.baseline",
+                hint="Name a version with the same task, target and classes.",
+            )
+        return baseline.id, ()
+
+
+prepared(FoundEvaluation)

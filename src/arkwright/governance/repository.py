@@ -14,6 +14,11 @@ def evidence_of(session: Session, digest: str, kind: str = "") -> list[EvidenceR
     return list(session.scalars(query.where(EvidenceRow.kind == kind) if kind else query))
 
 
+def evidence_by_id(session: Session, evidence_id: str) -> EvidenceRow | None:
+    """Return a piece of evidence, or None."""
+    return session.scalar(select(EvidenceRow).where(EvidenceRow.id == evidence_id))
+
+
 def edge(session: Session, source: tuple[str, str], target: tuple[str, str]) -> LineageRow | None:
     """Return an edge, or None."""
     return session.scalar(

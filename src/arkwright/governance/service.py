@@ -62,6 +62,11 @@ class GovernanceService:
         authorise(unit, "evidence.list", "bundle", subject_digest)
         return repository.evidence_of(unit.session, subject_digest, kind)
 
+    def get(self, unit: UnitOfWork, evidence_id: str) -> EvidenceRow | None:
+        """Return a piece of evidence by its id, or None."""
+        authorise(unit, "evidence.read", "evidence", evidence_id)
+        return repository.evidence_by_id(unit.session, evidence_id)
+
     def decide(
         self,
         unit: UnitOfWork,

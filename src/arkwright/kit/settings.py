@@ -102,6 +102,13 @@ class Settings(BaseSettings):
     allow_pickled_models: bool = Field(
         False, description="Whether your own models may be stored as pickles, which run code when they are loaded."
     )
+    evaluate_after_training: bool = Field(
+        True, description="Whether a quick evaluation of each trained version follows its training."
+    )
+    instance_prices: str = Field(
+        "",
+        description="Machines and what they cost, as JSON: a list of name, vcpus, memory_gb and usd_per_hour.",
+    )
     internal_token: SecretStr = Field(
         SecretStr(""),
         description="Shared by the processes of one platform; made afresh by `arkwright up`.",

@@ -1,4 +1,4 @@
-"""The default promotion gate: the model beats its baseline, and its bundle is what was evaluated.
+"""The default promotion gate: the model beats its baseline, its bundle is intact, no evaluation says no.
 
 Pure: it reads evidence and facts that were gathered before.
 """
@@ -15,11 +15,14 @@ PROMOTION_GATE = "promotion"
 REGISTRATION_GATE = "registration"
 _LINEAGE = ("experiment_id", "dataset_version_id")
 _IMPORT_LINEAGE = ("source", "source_sha256")
+_REASONS = 3
 _RECORDED = "The bundle records its experiment and dataset version."
 _SEEN = " That was measured on the sample given at import, which the model may have been trained on."
 
 
-def promotion_conditions(evaluation: Mapping[str, Any] | None, bundle_problem: str) -> list[Condition]:
+def promotion_conditions(
+    evaluation: Mapping[str, Any] | None, bundle_problem: str, whole: Sequence[Mapping[str, Any]] = ()
+) -> list[Condition]:
     """Return the conditions of the default gate.
 
     Parameters
@@ -28,8 +31,10 @@ def promotion_conditions(evaluation: Mapping[str, Any] | None, bundle_problem: s
         Body of the newest ``evaluation`` evidence about the bundle, or None.
     bundle_problem
         Why the bundle does not verify; empty if it does.
+    whole
+        Bodies of the ``model_evaluation`` evidence that counts (:func:`standing`); none: there is no such condition.
     """
-    return [_beats_baseline(evaluation), _bundle_verifies(bundle_problem)]
+    return [_beats_baseline(evaluation), _bundle_verifies(bundle_problem), *map(_not_no_go, whole)]
 
 
 def rollback_conditions(bundle_problem: str) -> list[Condition]:
@@ -82,6 +87,16 @@ def newest(evidence: Sequence[Any]) -> dict[str, Any] | None:
     return dict(evidence[-1].body) if evidence else None
 
 
+def standing(evidence: Sequence[Any]) -> list[dict[str, Any]]:
+    """Return the bodies of the evaluations that count: the newest, and the newest that compared groups of people.
+
+    A later evaluation that looks at fewer things does not undo what an earlier one found out about those.
+    """
+    fair = [row for row in evidence if row.body.get("fairness") is not None]
+    counting = {row.id: row for row in (*evidence[-1:], *fair[-1:])}
+    return [dict(row.body) for row in counting.values()]
+
+
 def _beats_baseline(evaluation: Mapping[str, Any] | None) -> Condition:
     if evaluation is None:
         return Condition("beats_baseline", False, "No evaluation of this bundle has been filed.")
@@ -90,6 +105,15 @@ def _beats_baseline(evaluation: Mapping[str, Any] | None) -> Condition:
     if evaluation.get("basis") == "sample":
         detail += _SEEN
     return Condition("beats_baseline", bool(decision.get("met")), detail)
+
+
+def _not_no_go(whole: Mapping[str, Any]) -> Condition:
+    decision = str(whole.get("decision") or "no-go")
+    # The weightiest come first.
+    reasons = " ".join(str(reason) for reason in (whole.get("reasons") or ())[:_REASONS]) or "It does not say why."
+    if decision == "no-go":
+        return Condition("evaluation_verdict", False, f"The evaluation of this bundle says no-go. {reasons}")
+    return Condition("evaluation_verdict", True, f"The evaluation of this bundle says {decision}.")
 
 
 def _parity(manifest: BundleManifest) -> Condition:

@@ -27,6 +27,7 @@ from arkwright.tenancy import require_project
 from arkwright.tracking.ports import ModelPublication, PublishedVersion, TrackingStore
 
 EVALUATION = "evaluation"
+MODEL_EVALUATION = "model_evaluation"
 
 
 class RegistryService:
@@ -306,9 +307,28 @@ class RegistryService:
         self._move(unit, version.model_id, version_id, Stage.STAGED, "rollback", comment[:1000])
         return True
 
+    def cite(
+        self,
+        unit: UnitOfWork,
+        version_id: str,
+        *,
+        model_card_uri: str,
+        fairness_report_uri: str,
+        explainability_uri: str,
+    ) -> None:
+        """Say where a version's card and reports are; empty keeps what was said before."""
+        authorise(unit, "model_version.cite", "model_version", version_id)
+        version = repository.version_by_id(unit.session, version_id)
+        if version is None:
+            raise version_not_found("", version_id)
+        version.model_card_uri = model_card_uri or version.model_card_uri
+        version.fairness_report_uri = fairness_report_uri or version.fairness_report_uri
+        version.explainability_uri = explainability_uri or version.explainability_uri
+
     def _pass_gate(self, units: Units, version: ModelVersionRow, kind: str, what: str) -> None:
         with units.read() as unit:
             evidence = self._governance.evidence(unit, version.bundle_digest, EVALUATION)
+            whole = self._governance.evidence(unit, version.bundle_digest, MODEL_EVALUATION)
             workspace_id = unit.context.workspace_id
         try:
             self.bundles.verify(workspace_id, version.bundle_digest)
@@ -318,10 +338,10 @@ class RegistryService:
         if kind == "rollback":
             conditions = gate.rollback_conditions(problem)
         else:
-            conditions = gate.promotion_conditions(gate.newest(evidence), problem)
+            conditions = gate.promotion_conditions(gate.newest(evidence), problem, gate.standing(whole))
         inputs = {
             "bundle_digest": version.bundle_digest,
-            "evidence": [{"id": row.id, "sha256": row.sha256} for row in evidence],
+            "evidence": [{"id": row.id, "sha256": row.sha256} for row in (*evidence, *whole)],
         }
         with units.write() as unit:
             decision = self._governance.decide(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from arkwright.sdk.batches import Batches
 from arkwright.sdk.datasets import Datasets
 from arkwright.sdk.deployments import Deployments
+from arkwright.sdk.evaluations import Evaluations
 from arkwright.sdk.experiments import Experiments
 from arkwright.sdk.governance import ApiKeys, Audit, Projects, list_evidence, read_lineage
 from arkwright.sdk.jobs import Jobs
@@ -24,6 +25,7 @@ class Resources:
         self.datasets = Datasets(transport)
         self.experiments = Experiments(transport)
         self.models = Models(transport)
+        self.evaluations = Evaluations(transport)
         self.deployments = Deployments(transport)
         self.batches = Batches(transport)
         self.monitors = Monitors(transport)

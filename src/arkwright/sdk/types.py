@@ -27,6 +27,7 @@ __all__ = [
     "CreateApiKey",
     "CreateBatch",
     "CreateDeployment",
+    "CreateEvaluation",
     "CreateExperiment",
     "CreateModel",
     "CreateMonitor",
@@ -41,6 +42,7 @@ __all__ = [
     "DatasetSource",
     "DatasetVersion",
     "DatasetWarning",
+    "DecisionCosts",
     "Deployment",
     "DeploymentDiff",
     "DeploymentFallback",
@@ -49,6 +51,9 @@ __all__ = [
     "DeploymentStrategy",
     "DriftReportDetail",
     "DriftReportSummary",
+    "Evaluation",
+    "EvaluationFile",
+    "EvaluationSource",
     "Evidence",
     "Experiment",
     "ExperimentConfig",
@@ -80,6 +85,7 @@ __all__ = [
     "PageDatasetVersion",
     "PageDeployment",
     "PageDriftReportSummary",
+    "PageEvaluation",
     "PageExperiment",
     "PageJob",
     "PageJobLogLine",
@@ -349,6 +355,31 @@ class CreateDeployment(TypedDict):
     version: NotRequired[str]
 
 
+class CreateEvaluation(TypedDict):
+    """Ask for the evaluation of a model version."""
+
+    baseline: NotRequired[str]
+    behaviour: NotRequired[str]
+    costs: NotRequired[DecisionCosts | None]
+    data: NotRequired[EvaluationSource | None]
+    favourable: NotRequired[bool | int | str | None]
+    gives_reasons: NotRequired[bool | None]
+    immutable: NotRequired[list[str]]
+    latency_limit_ms: NotRequired[float | None]
+    model: NotRequired[str]
+    model_version_id: NotRequired[str]
+    primary_metric: NotRequired[str]
+    profile: NotRequired[Literal["quick", "full"]]
+    purpose: NotRequired[str]
+    seed: NotRequired[int]
+    semantics: NotRequired[dict[str, str]]
+    sensitive: NotRequired[list[str]]
+    sensitive_bins: NotRequired[dict[str, list[float] | int]]
+    solely_automated: NotRequired[bool | None]
+    version: NotRequired[str]
+    wanted_per_second: NotRequired[float]
+
+
 class CreateExperiment(TypedDict):
     """Ask for a model that predicts a column."""
 
@@ -499,6 +530,15 @@ class DatasetWarning(TypedDict):
     row: NotRequired[int]
 
 
+class DecisionCosts(TypedDict):
+    """What each outcome of a decision costs for one row, all in one unit."""
+
+    false_negative: NotRequired[float]
+    false_positive: NotRequired[float]
+    true_negative_benefit: NotRequired[float]
+    true_positive_benefit: NotRequired[float]
+
+
 class Deployment(TypedDict):
     """An endpoint; status is pending, ready, failed or stopped. revision is its ETag."""
 
@@ -646,6 +686,54 @@ class DriftReportSummary(TypedDict):
     trend: str | None
     window_end: str | None
     window_start: str | None
+
+
+class Evaluation(TypedDict):
+    """What was found, in short; the document, the report and the card have it all."""
+
+    basis: str
+    beats_baseline: bool
+    behaviour_passed: bool | None
+    bundle_digest: str
+    compared_with: str
+    confidence: str
+    created_at: str
+    created_by: str
+    data: str
+    decision: str
+    disparities: list[dict[str, Any]]
+    done_percent: int | None
+    fairness: str | None
+    files: dict[str, EvaluationFile]
+    id: str
+    latency_p95_ms: float | None
+    metrics: dict[str, Any]
+    model_name: str
+    model_version_id: str
+    n_rows_used: int
+    not_done: dict[str, str]
+    primary_metric: str
+    profile: str
+    reasons: list[str]
+    recommendation: str
+    robustness: dict[str, Any] | None
+    robustness_rating: str
+    seed: int
+    version: str
+
+
+class EvaluationFile(TypedDict):
+    """One of an evaluation's files: its size and the SHA-256 of its bytes."""
+
+    sha256: str
+    size_bytes: int
+
+
+class EvaluationSource(TypedDict):
+    """Rows with the true outcome: an upload or a dataset version."""
+
+    dataset_version_id: NotRequired[str]
+    upload_id: NotRequired[str]
 
 
 class Evidence(TypedDict):
@@ -1010,6 +1098,13 @@ class PageDriftReportSummary(TypedDict):
     """The PageDriftReportSummary schema."""
 
     items: list[DriftReportSummary]
+    next_cursor: NotRequired[str | None]
+
+
+class PageEvaluation(TypedDict):
+    """The PageEvaluation schema."""
+
+    items: list[Evaluation]
     next_cursor: NotRequired[str | None]
 
 

@@ -18,6 +18,7 @@ from arkwright.core.context import Context
 from arkwright.data.routes import router as data_router
 from arkwright.deployments.routes import batch_router, rollout_router
 from arkwright.deployments.routes import router as deployments_router
+from arkwright.evaluation.routes import router as evaluation_router
 from arkwright.governance.routes import router as governance_router
 from arkwright.kit.http import IdempotencyMiddleware, RequestMiddleware, install_problem_handlers
 from arkwright.kit.jobs.routes import router as jobs_router
@@ -40,6 +41,7 @@ _ROUTERS = (
     data_router,
     automl_router,
     registry_router,
+    evaluation_router,
     deployments_router,
     rollout_router,
     batch_router,

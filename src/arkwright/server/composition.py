@@ -24,6 +24,7 @@ from arkwright.deployments import (
 )
 from arkwright.deployments.jobs import BatchJob
 from arkwright.evaluation import EvaluationService
+from arkwright.evaluation.jobs import EvaluateJob, EvaluationServices
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import Database
 from arkwright.kit.http import forget_in_flight
@@ -48,6 +49,7 @@ KINDS: Mapping[str, Lane] = {
     BatchJob.kind: Lane.LIGHT,
     MonitorJob.kind: Lane.LIGHT,
     ImportJob.kind: Lane.HEAVY,
+    EvaluateJob.kind: Lane.HEAVY,
 }
 _STAGE_EVENTS = frozenset({events.MODEL_PROMOTED, events.MODEL_STAGE_CHANGED})
 _PLAN_EVENTS = _STAGE_EVENTS | {
@@ -83,6 +85,9 @@ class Platform:
         self.registry = RegistryService(BundleStore(self.objects), self.governance, self.tracking)
         self.imports = ImportService(self.jobs, self.uploads, self.datasets)
         self.evaluation = EvaluationService(self.governance)
+        self.evaluations = EvaluationServices.over(
+            self.jobs, self.registry, self.datasets, self.uploads, self.governance, self.objects
+        )
         self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy)
         self.deployments = DeploymentService(self.registry, self.governance)
         self.batches = BatchService(self.registry, self.datasets, self.uploads, self.jobs, self.objects)
@@ -118,6 +123,7 @@ class Platform:
             self.registry,
             self.imports,
             self.evaluation,
+            self.evaluations.evaluations,
             self.experiments,
             self.deployments,
             self.batches,
@@ -173,6 +179,9 @@ class Platform:
                 self.tracking,
                 self.objects,
                 self.database,
+                start_evaluation=(
+                    self.evaluations.evaluations.start_quick if self.settings.evaluate_after_training else None
+                ),
             ),
             BatchJob(self.objects, self.registry, self.datasets, self.uploads),
             MonitorJob(self.monitoring, self.served, self.shipper, self.objects),
@@ -189,6 +198,7 @@ class Platform:
                 ),
                 allow_pickled=self.settings.allow_pickled_models,
             ),
+            EvaluateJob(self.evaluations, home=self.settings.home, prices=self.settings.instance_prices),
         ]
 
     def monitor_clock(self) -> MonitorClock:

@@ -151,11 +151,12 @@ def test_a_training_that_dies_goes_on_from_its_last_finished_step(lab, telco_row
     with lab.database.read(lab.context) as unit:
         trials = lab.experiments.trials(unit, job.subject_id)
         versions = lab.registry.versions(unit, job.result["model_id"], limit=10)
-        evidence = lab.governance.evidence(unit, job.result["bundle_digest"])
+        evidence = lab.governance.evidence(unit, job.result["bundle_digest"], "evaluation")
+        kept = lab.governance.evidence(unit, job.result["bundle_digest"], "evaluation_data")
         assert lab.experiments.get(unit, job.subject_id).status == "succeeded"
     assert sorted(trial.name for trial in trials) == ["baseline", "lightgbm-default", "logistic"]
     assert len(versions) == 1
-    assert len(evidence) == 1
+    assert len(evidence) == len(kept) == 1
 
 
 class _Replay:

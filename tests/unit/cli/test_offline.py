@@ -21,11 +21,13 @@ GROUPS = {
     "alert": ("ls", "ack", "resolve"),
     "job": ("ls", "show", "wait", "cancel", "logs"),
     "audit": ("ls", "verify"),
+    "card": ("verify", "show"),
+    "evaluation": ("ls", "show"),
     "apikey": ("ls", "create", "revoke"),
 }
 COMMANDS = (
-    "up", "down", "status", "doctor", "reset", "login-link", "serve", "train", "promote", "rollback", "deploy",
-    "predict", "batch", "lineage",
+    "up", "down", "status", "doctor", "reset", "login-link", "serve", "train", "evaluate", "promote", "rollback",
+    "deploy", "predict", "batch", "lineage",
 )  # fmt: skip
 NOWHERE = {"ARKWRIGHT_URL": "http://127.0.0.1:1", "ARKWRIGHT_API_KEY": "key"}
 

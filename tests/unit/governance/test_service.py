@@ -91,3 +91,13 @@ def test_a_stranger_may_neither_file_nor_read(
         governance.evidence(unit, DIGEST)
     with pytest.raises(NotPermitted), stranger.read() as unit:
         governance.graph(unit, "thing", "a")
+
+
+def test_evidence_is_found_by_its_id_or_not_at_all(governance: GovernanceService, units: BoundDatabase) -> None:
+    with units.write() as unit:
+        filed = governance.file(unit, "evaluation", DIGEST, {"n": 1}).id
+    with units.read() as unit:
+        found = governance.get(unit, filed)
+        assert found is not None
+        assert found.body == {"n": 1}
+        assert governance.get(unit, "ev_none") is None

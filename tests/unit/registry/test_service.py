@@ -238,3 +238,52 @@ def test_an_address_that_is_none_is_not_found(shelf: Shelf, address: str) -> Non
     shelf.register(shelf.stored())
     with pytest.raises(NotFound), shelf.units.read() as unit:
         shelf.registry.version(unit, "churn", address)
+
+
+def test_an_evaluation_that_says_no_go_is_refused_with_its_reasons_until_a_newer_one_says_otherwise(
+    shelf: Shelf,
+) -> None:
+    version = shelf.register(shelf.stored())
+
+    def file(decision: str, *reasons: str) -> None:
+        with shelf.units.write() as unit:
+            body = {"decision": decision, "reasons": list(reasons)}
+            shelf.governance.file(unit, "model_evaluation", version.bundle_digest, body)
+
+    file("no-go", "Fairness (Fail): women are given it half as often.")
+    with pytest.raises(PolicyRefused) as refusal:
+        shelf.promote(version)
+    assert refusal.value.unmet == [
+        "The evaluation of this bundle says no-go. Fairness (Fail): women are given it half as often."
+    ]
+    file("conditional", "Look at the weak slices.")
+    assert shelf.promote(version).stage == "production"
+
+
+def test_an_evaluation_that_does_not_look_at_groups_does_not_undo_one_that_did(shelf: Shelf) -> None:
+    version = shelf.register(shelf.stored())
+    with shelf.units.write() as unit:
+        for body in (
+            {"decision": "no-go", "reasons": ["Women are given it half as often."], "fairness": "Fail"},
+            {"decision": "go", "reasons": ["It is good."], "fairness": None},
+        ):
+            shelf.governance.file(unit, "model_evaluation", version.bundle_digest, body)
+    with pytest.raises(PolicyRefused, match="Women are given it half as often"):
+        shelf.promote(version)
+
+
+def test_an_evaluation_without_a_decision_is_a_no_go(shelf: Shelf) -> None:
+    version = shelf.register(shelf.stored())
+    with shelf.units.write() as unit:
+        shelf.governance.file(unit, "model_evaluation", version.bundle_digest, {})
+    with pytest.raises(PolicyRefused, match="It does not say why"):
+        shelf.promote(version)
+
+
+def test_rolling_back_does_not_ask_for_the_verdict(shelf: Shelf) -> None:
+    old, new = shelf.register(shelf.stored()), shelf.register(shelf.stored(weight=-0.06))
+    shelf.promote(old)
+    shelf.promote(new)
+    with shelf.units.write() as unit:
+        shelf.governance.file(unit, "model_evaluation", old.bundle_digest, {"decision": "no-go", "reasons": ["old"]})
+    assert shelf.registry.roll_back(shelf.units, "churn").id == old.id

@@ -102,7 +102,7 @@ def served_platform(home: Path, schema: Path) -> Iterator[Served]:
     home.mkdir()
     shutil.copy(schema, home / "arkwright.db")
     queue = _Late()
-    settings = load_settings(home=home, internal_token="internal")
+    settings = load_settings(home=home, internal_token="internal", evaluate_after_training=False)
     platform = Platform(settings, tracking=InMemoryTracking(), queue=queue)
     queue.inner = InlineQueue(platform.database, platform.worker_jobs())
     application = _OnePort(create_app(platform), DataPlane(settings, _Plans(platform), "edge"))

@@ -70,7 +70,8 @@ def running_control_plane(migrated_sqlite: Path, home: Path, **overrides: object
     home.mkdir()
     shutil.copy(migrated_sqlite, home / "arkwright.db")
     queue = _Late()
-    settings = load_settings(home=home, internal_token="internal-secret", **overrides)
+    wanted = {"internal_token": "internal-secret", "evaluate_after_training": False, **overrides}
+    settings = load_settings(home=home, **wanted)
     platform = Platform(settings, tracking=InMemoryTracking(), queue=queue)
     queue.inner = InlineQueue(platform.database, platform.worker_jobs())
     app = create_app(platform)

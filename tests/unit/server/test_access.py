@@ -37,7 +37,8 @@ def call(client: TestClient, method: str, path: str, key: str) -> int:
     content: dict[str, object] = {"json": body} if body is not None else {}
     if path == "/v1/uploads":
         content = {"content": b"a,b\n1,2\n"}
-    query = {"digest": "sha256:00"} if path == "/v1/evidence" else {}
+    needed = {"/v1/evidence": {"digest": "sha256:00"}, "/v1/evaluations": {"model_version_id": "mv_some"}}
+    query = needed.get(path, {}) if method == "get" else {}
     return client.request(method, filled, headers=headers, params=query, **content).status_code  # type: ignore[arg-type]
 
 

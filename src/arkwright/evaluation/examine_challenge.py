@@ -1,0 +1,185 @@
+"""Whether it is really better than another version: paired tests, fairness, what it costs, and what follows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from arkwright.contracts import Signature
+from arkwright.evaluation.comparison import DEFAULT_METRICS, compare_models
+from arkwright.evaluation.decision import FairnessEvidence, Resource, decide_version, recommend
+from arkwright.evaluation.disparity import Disparity
+from arkwright.evaluation.examine_fairness import audit, groups_for
+from arkwright.evaluation.examine_operation import single_row_p95_ms
+from arkwright.evaluation.fairness import ColumnFairness
+from arkwright.evaluation.intervals import DEFAULT_RESAMPLES
+from arkwright.evaluation.material import Baseline, Material, NotComputed, Options, Parts, Sample, sample_of, scores_on
+from arkwright.evaluation.metric import FloatArray
+from arkwright.evaluation.model_evaluation import ChallengeSection, FairnessSection, OperationSection
+from arkwright.evaluation.scored_table import Columns, take
+from arkwright.evaluation.signature_change import schema_compatibility
+
+_MB = 1e6
+
+
+def examine_challenge(
+    material: Material,
+    options: Options,
+    fairness: FairnessSection | None = None,
+    operation: OperationSection | None = None,
+) -> ChallengeSection:
+    """Compare the version with the baseline on the same rows, and decide.
+
+    Parameters
+    ----------
+    fairness, operation
+        The version's own sections, where they were computed.
+
+    Raises
+    ------
+    NotComputed
+        If there is no baseline, or the two cannot answer the same rows.
+    """
+    baseline = material.baseline
+    if baseline is None:
+        raise NotComputed(
+            "There is no version to compare with.", hint="Name the one that serves now, or the one to beat."
+        )
+    sample, parts = sample_of("challenge", material, options), Parts()
+    inputs = _inputs_of(baseline, material.columns, sample)
+    scores = _aligned(baseline, material.signature, scores_on(baseline.predict, inputs, sample.rows, who="The other"))
+    primary, task = options.metric_of(material.signature), material.signature.task
+    metrics = dict.fromkeys(
+        [
+            primary,
+            *DEFAULT_METRICS[task],
+            *(item.metric for item in options.guardrails),
+            *(item.metric for item in options.criteria),
+        ]
+    )
+    comparison = compare_models(
+        task,
+        sample.truth,
+        scores,
+        sample.scores,
+        list(metrics),
+        seed=options.seed,
+        # With 200 resamples no p-value survives Holm's correction over five metrics: the least is 2 / 201.
+        n_resamples=max(options.resamples, DEFAULT_RESAMPLES),
+    )
+    evidence = None
+    if material.sensitive:
+        evidence = _fairness_evidence(material, options, sample, scores, fairness, parts)
+    resources = _resources(material, baseline, inputs, options, operation)
+    same_learner = not material.learner or material.learner == baseline.subject.learner
+    common: dict[str, Any] = {
+        "primary": primary,
+        "guardrails": options.guardrails,
+        "fairness": evidence,
+        "require_fairness": bool(material.sensitive),
+        "resources": resources,
+    }
+    return ChallengeSection(
+        baseline=baseline.subject,
+        comparison=comparison,
+        recommendation=recommend(comparison, criteria=options.criteria, **common),
+        version=decide_version(
+            comparison,
+            schema_compatibility(baseline.signature, material.signature, same_learner=same_learner),
+            margin=options.margin,
+            **common,
+        ),
+        notes=tuple(parts.notes),
+    )
+
+
+def _inputs_of(baseline: Baseline, columns: Columns, sample: Sample) -> Columns:
+    absent = [item.name for item in baseline.signature.columns if item.required and item.name not in columns]
+    if absent:
+        raise NotComputed(
+            f"The other version reads {', '.join(map(repr, absent))}, which the data lacks.",
+            hint="Evaluate both on data that has the columns of both.",
+        )
+    return take(
+        {item.name: columns[item.name] for item in baseline.signature.columns if item.name in columns}, sample.rows
+    )
+
+
+def _aligned(baseline: Baseline, signature: Signature, scores: FloatArray) -> FloatArray:
+    """Return the other's scores in the order of this version's classes."""
+    old, new = baseline.signature, signature
+    if old.task != new.task:
+        raise NotComputed(f"The other version answers a {old.task} problem and this one a {new.task} one.")
+    if set(old.classes) != set(new.classes):
+        raise NotComputed(
+            f"The other version knows the classes {', '.join(map(str, old.classes))} and this one "
+            f"{', '.join(map(str, new.classes))}."
+        )
+    if old.classes == new.classes:
+        return scores
+    if new.task == "binary":
+        return 1.0 - scores
+    return scores[:, [old.classes.index(label) for label in new.classes]]
+
+
+def _fairness_evidence(
+    material: Material,
+    options: Options,
+    sample: Sample,
+    baseline_scores: FloatArray,
+    fairness: FairnessSection | None,
+    parts: Parts,
+) -> FairnessEvidence:
+    """Say whether the version's own audit passed, and how the baseline does on what it failed."""
+    groups = groups_for(material, options, sample.rows, Parts())
+    report = fairness.report if fairness is not None else None
+    if report is None:
+        report = parts.take("Fairness", audit, material.signature, sample.truth, sample.scores, groups, options)
+    if report is None or not report.columns:
+        return FairnessEvidence(acceptable=None, detail="The groups could not be compared.")
+    failed = [column for column in report.columns if column.judged and column.status == "Fail"]
+    if not failed:
+        warned = list(dict.fromkeys(item.column for item in report.columns if item.judged and item.status == "Warning"))
+        detail = (
+            f"No gated measure fails beyond chance; look again at {', '.join(warned)}."
+            if warned
+            else ("Every gated measure of fairness is met.")
+        )
+        return FairnessEvidence(acceptable=True, detail=detail)
+    other = audit(material.signature, sample.truth, baseline_scores, groups, options, n_resamples=2)
+    sentences = [
+        _against(column, item, other.column(column.column, column.outcome))
+        for column in failed
+        for item in column.disparities
+        if item.gated and item.verdict == "not met" and item.beyond_chance
+    ]
+    return FairnessEvidence(acceptable=False, detail="It is not fair enough. " + " ".join(sentences))
+
+
+def _against(column: ColumnFairness, found: Disparity, other: ColumnFairness) -> str:
+    before = other.disparity(found.name).value.value
+    known = "is not computable for the other version" if before is None else f"{before:.2f} for the other version"
+    wanted = "" if found.threshold is None else f", {found.accepted} {found.threshold:g} is accepted"
+    who = f" (lowest: {found.lowest}, highest: {found.highest})" if found.lowest and found.highest else ""
+    value = "not computable" if found.value.value is None else f"{found.value.value:.2f}"
+    title = found.title[0].upper() + found.title[1:]
+    return f"{title} by {column.column} is {value}{who}{wanted}; {known}."
+
+
+def _resources(
+    material: Material, baseline: Baseline, inputs: Columns, options: Options, operation: OperationSection | None
+) -> tuple[Resource, ...]:
+    found = []
+    if material.sizes and baseline.sizes:
+        sizes = [sum(files.values()) / _MB for files in (baseline.sizes, material.sizes)]
+        found.append(Resource(name="Size", unit="MB", baseline=sizes[0], candidate=sizes[1]))
+    if operation is not None:
+        found.append(
+            Resource(
+                name="Latency (p95 of one row)",
+                unit="ms",
+                baseline=single_row_p95_ms(baseline.predict, inputs, baseline.predictor),
+                candidate=operation.latency.single_row.p95.value_ms,
+                limit=options.latency_limit_ms,
+            )
+        )
+    return tuple(found)

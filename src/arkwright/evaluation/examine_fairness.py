@@ -1,0 +1,178 @@
+"""For whom it works: groups of the sensitive columns, their proxies, what could be done, and the law."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from arkwright.bundles import POSITIVE_THRESHOLD
+from arkwright.contracts import Signature
+from arkwright.evaluation.fairness import (
+    FairnessReport,
+    audit_binary,
+    audit_multiclass,
+    audit_regression,
+    sensitive_groups,
+)
+from arkwright.evaluation.groups import Groups
+from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Sample, sample_of
+from arkwright.evaluation.metric import FloatArray
+from arkwright.evaluation.mitigation import MitigationReport, compare_mitigations
+from arkwright.evaluation.model_evaluation import FairnessSection
+from arkwright.evaluation.proxies import ProxyReport, find_proxies
+from arkwright.evaluation.regulation import overall_status, regulatory_flags
+from arkwright.evaluation.report import as_probability
+
+QUARTILES = 4
+_MOST_LEVELS = 10
+
+
+def examine_fairness(material: Material, options: Options) -> FairnessSection:
+    """Audit the sensitive columns.
+
+    Raises
+    ------
+    NotComputed
+        Without a usable sensitive column, or if the favourable class is unknown.
+    """
+    if not material.sensitive:
+        raise NotComputed(
+            "No sensitive column was named, so nobody looked at whom the model works for.",
+            hint="Name the columns that say who a row is about; they need not be inputs of the model.",
+        )
+    sample, parts = sample_of("fairness", material, options), Parts()
+    groups = groups_for(material, options, sample.rows, parts)
+    if not groups:
+        raise NotComputed(" ".join(parts.notes))
+    if options.favourable is None and material.signature.task == "binary":
+        parts.notes.append(
+            f"Favourable outcome: none was named, so it is taken to be {material.signature.classes[1]}, the positive "
+            "class; name the other one if that is what people want."
+        )
+    report = audit(material.signature, sample.truth, sample.scores, groups, options)
+    proxies = [parts.take(f"Proxies of {name}", _proxies, sample, name, held, options) for name, held in groups.items()]
+    found = tuple(item for item in proxies if item is not None)
+    regulation = regulatory_flags(
+        inputs=[column.name for column in material.signature.columns],
+        sensitive=list(groups),
+        semantics=material.semantics,
+        purpose=material.purpose,
+        solely_automated=material.solely_automated,
+        gives_reasons=material.gives_reasons,
+        proxies={item.attribute: item.proxies() for item in found},
+        fairness=report,
+    )
+    return FairnessSection(
+        status=overall_status(report, regulation),
+        report=report,
+        proxies=found,
+        mitigation=_mitigation(material, sample, groups, options, parts),
+        regulation=regulation,
+        notes=tuple(parts.notes),
+    )
+
+
+def groups_for(material: Material, options: Options, rows: npt.NDArray[np.intp], parts: Parts) -> dict[str, Groups]:
+    """Make the groups of each sensitive column; numbers without given bins are cut at their quartiles."""
+    found: dict[str, Groups] = {}
+    for name, values in material.sensitive.items():
+        cut = options.sensitive_bins.get(name)
+        held = np.asarray(values)[rows]
+        if cut is None and held.dtype.kind in "fiu" and np.unique(held[np.isfinite(held)]).size > _MOST_LEVELS:
+            cut = QUARTILES
+            parts.notes.append(f"Groups of {name}: a number without given bins, cut at its quartiles.")
+        bins = {} if cut is None else {name: cut}
+        found |= parts.take(f"Groups of {name}", sensitive_groups, {name: held}, [name], bins=bins) or {}
+    return found
+
+
+def audit(
+    signature: Signature,
+    truth: npt.NDArray[Any],
+    scores: FloatArray,
+    groups: Mapping[str, Groups],
+    options: Options,
+    *,
+    n_resamples: int | None = None,
+) -> FairnessReport:
+    """Audit by the task; two sensitive columns are also looked at together.
+
+    Raises
+    ------
+    NotComputed
+        If the favourable class is none of the model's.
+    """
+    names = list(groups)
+    pairs = [(names[0], names[1])] if len(names) == 2 else []
+    wanted = options.resamples if n_resamples is None else n_resamples
+    if signature.task == "regression":
+        return audit_regression(truth, scores[:, 0], groups, intersections=pairs, seed=options.seed, n_resamples=wanted)
+    if options.favourable is not None and options.favourable not in signature.classes:
+        raise NotComputed(
+            f"The favourable class {options.favourable!r} is none of the model's.",
+            hint=f"They are {', '.join(map(str, signature.classes))}.",
+        )
+    if signature.task == "binary":
+        return audit_binary(
+            truth,
+            as_probability("binary", scores)[:, 1],
+            groups,
+            threshold=POSITIVE_THRESHOLD,
+            favourable=favourable_code(signature, options),
+            intersections=pairs,
+            seed=options.seed,
+            n_resamples=wanted,
+        )
+    return audit_multiclass(
+        truth,
+        scores,
+        groups,
+        labels=signature.classes,
+        favourable=() if options.favourable is None else (options.favourable,),
+        intersections=pairs,
+        seed=options.seed,
+        n_resamples=wanted,
+    )
+
+
+def favourable_code(signature: Signature, options: Options) -> Literal[0, 1]:
+    """Return the code of the class that is good for the person."""
+    return 0 if options.favourable is not None and options.favourable == signature.classes[0] else 1
+
+
+def _proxies(sample: Sample, name: str, groups: Groups, options: Options) -> ProxyReport:
+    return find_proxies(sample.inputs, groups, attribute=name, seed=options.seed, joint=options.profile == "full")
+
+
+def _mitigation(
+    material: Material, sample: Sample, groups: Mapping[str, Groups], options: Options, parts: Parts
+) -> tuple[MitigationReport, ...]:
+    if material.signature.task != "binary":
+        parts.notes.append("Mitigation: is worked out for two classes only.")
+        return ()
+    if options.profile == "quick":
+        parts.notes.append("Mitigation: the quick profile leaves it out.")
+        return ()
+    score = as_probability("binary", sample.scores)[:, 1]
+    truth, threshold = sample.truth, POSITIVE_THRESHOLD
+    if favourable_code(material.signature, options) == 0:
+        # The row is called favourable where 1 - score is *above* one half.
+        truth, score, threshold = 1 - truth, 1.0 - score, float(np.nextafter(POSITIVE_THRESHOLD, 1.0))
+    found = [
+        parts.take(
+            f"Mitigation for {name}",
+            compare_mitigations,
+            truth,
+            score,
+            held,
+            column=name,
+            threshold=threshold,
+            seed=options.seed,
+            n_resamples=options.resamples,
+        )
+        for name, held in groups.items()
+    ]
+    return tuple(item for item in found if item is not None)

@@ -1,0 +1,143 @@
+"""What a gate, a list or a terminal needs to know of an evaluation: the body of its evidence.
+
+It repeats a few numbers of the document and cites the document, the report and the card by their hashes: whoever holds
+the evidence can tell that a file is the one it is about.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from arkwright.core.structs import prepared
+from arkwright.evaluation.intervals import Interval
+from arkwright.evaluation.model_evaluation import ModelEvaluation
+
+EVIDENCE_KIND = "model_evaluation"
+"""The kind of evidence that cites an evaluation."""
+
+_SHOWN: dict[str, tuple[str, ...]] = {
+    "binary": ("roc_auc", "pr_auc", "log_loss", "accuracy", "precision", "recall", "f1"),
+    "multiclass": ("log_loss", "roc_auc_ovr", "accuracy", "f1_macro", "f1_weighted"),
+    "regression": ("rmse", "mae", "r2", "mape"),
+}
+
+
+class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
+    """A file in the object store, and the SHA-256 of its bytes in hexadecimal."""
+
+    key: str
+    sha256: str
+    size_bytes: int
+
+
+class DisparityHeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """One judged measure over the groups of one column; ``lowest`` and ``highest`` are the groups compared."""
+
+    column: str
+    measure: str
+    title: str
+    value: Interval
+    threshold: float | None
+    verdict: str
+    lowest: str = ""
+    highest: str = ""
+
+
+class Headline(msgspec.Struct, frozen=True, kw_only=True):
+    """The most important findings.
+
+    Attributes
+    ----------
+    decision, confidence, reasons
+        The verdict, and what speaks for or against it in sentences.
+    metrics
+        The usual metrics of the task with their intervals.
+    fairness
+        Pass, Warning or Fail; None where no groups were compared. ``disparities`` are its judged measures.
+    robustness, robustness_rating
+        From 1 to 10, and its rating; None where it was not computed.
+    latency_p95_ms
+        Of one row, warm; None where it was not measured.
+    done_percent
+        Share of the definition of done that is met.
+    compared_with, recommendation
+        The version it was compared with, and PROMOTE, ITERATE or REJECT.
+    not_done
+        By section, why it was not computed.
+    """
+
+    model_name: str
+    model_version_id: str
+    version: str
+    decision: Literal["go", "conditional", "no-go"]
+    confidence: str
+    reasons: tuple[str, ...]
+    primary_metric: str
+    metrics: dict[str, Interval]
+    beats_baseline: bool
+    fairness: str | None
+    disparities: tuple[DisparityHeadline, ...]
+    robustness: Interval | None
+    robustness_rating: str
+    latency_p95_ms: float | None
+    done_percent: int | None
+    behaviour_passed: bool | None
+    compared_with: str
+    recommendation: str
+    data: str
+    basis: str
+    n_rows_used: int
+    seed: int
+    not_done: dict[str, str]
+
+
+def headline_of(document: ModelEvaluation) -> Headline:
+    """Take the headline from a document."""
+    performance, fairness, challenge = document.performance, document.fairness, document.challenge
+    shown = dict.fromkeys((performance.primary_metric, *_SHOWN[performance.task]))
+    operation, robustness = document.operation, document.robustness
+    return Headline(
+        model_name=document.subject.model_name,
+        model_version_id=document.subject.model_version_id,
+        version=document.subject.version,
+        decision=document.verdict.decision,
+        confidence=document.verdict.confidence,
+        reasons=tuple(sentence.text for sentence in document.verdict.reasons),
+        primary_metric=performance.primary_metric,
+        metrics={name: performance.metrics[name] for name in shown if name in performance.metrics},
+        beats_baseline=performance.beats_baseline.met,
+        fairness=fairness.status if fairness else None,
+        disparities=tuple(
+            DisparityHeadline(
+                column=column.column,
+                measure=item.name,
+                title=item.title,
+                value=item.value,
+                threshold=item.threshold,
+                verdict=item.verdict,
+                lowest=item.lowest,
+                highest=item.highest,
+            )
+            for column in (fairness.report.columns if fairness else ())
+            if column.judged
+            for item in column.disparities
+            if item.threshold is not None
+        ),
+        robustness=robustness.score if robustness else None,
+        robustness_rating=robustness.rating if robustness else "",
+        latency_p95_ms=operation.latency.single_row.p95.value_ms if operation else None,
+        done_percent=document.definition_of_done.percent_complete if document.definition_of_done else None,
+        behaviour_passed=document.behaviour.passed if document.behaviour else None,
+        compared_with=f"{challenge.baseline.model_name} {challenge.baseline.version}" if challenge else "",
+        recommendation=challenge.recommendation.outcome if challenge else "",
+        data=document.data.name,
+        basis=document.data.basis,
+        n_rows_used=document.data.n_rows_used,
+        seed=document.seed,
+        not_done=dict(document.not_done),
+    )
+
+
+prepared(Headline, StoredFile)

@@ -1,0 +1,294 @@
+"""Whether a version may go to production: fixed rules over the document, and what they found.
+
+**no-go**, if any of these holds, the weightiest first:
+
+1. a comparison with another version ended in REJECT;
+2. it does not beat the trivial model (the 95 % interval of the improvement is not wholly above zero);
+3. the fairness section is ``Fail``;
+4. a behaviour test failed;
+5. it failed altogether on some bad input (``robustness.catastrophic``);
+6. the latency requirement is not met.
+
+**conditional**, if none of those holds and any of these does:
+
+1. a comparison ended in ITERATE, HOLD or CANARY;
+2. the fairness section is ``Warning``;
+3. the sensitivity to bad input is ``High`` or ``Excessive`` (a robustness score under 7, or under 4);
+4. a weak slice differs from the rest by half a spread of the losses or more, Cohen's medium effect;
+5. scores are off by five percentage points or more on average, beyond chance, if read as probabilities;
+6. a behaviour test could not be run;
+7. ``weak_slices``, ``calibration`` (classification), ``fairness``, ``robustness`` or ``operation`` was not done.
+
+Otherwise **go**. The confidence starts at ``high`` and falls a step (two steps: ``low``) for each of
+
+- fewer than 1,000 rows, or fewer than 30 of the rarest class; fewer than 100 rows count twice;
+- an interval of the improvement whose half is wider than half of the improvement, or that is not known;
+- rows that somebody gave, which the model may have seen;
+- a section of rule 7 that was not done; three or more count twice.
+
+References
+----------
+Cohen (1988), "Statistical Power Analysis for the Behavioral Sciences": 0.5 is a medium effect.
+The four numbers of rows, the half and the five percentage points are choices of this project.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Literal
+
+from arkwright.evaluation.evidence import Facts, sentence
+from arkwright.evaluation.model_evaluation import GoNoGo, ModelEvaluation, SectionName, Sentence
+from arkwright.evaluation.summary import NOTABLE_CALIBRATION_ERROR, SECTION_TITLES, SURE, answer_of, slice_sentence
+
+NEEDED: tuple[SectionName, ...] = ("fairness", "robustness", "weak_slices", "calibration", "operation")
+MEDIUM_EFFECT = 0.5
+ENOUGH_ROWS, FEW_ROWS, ENOUGH_OF_A_CLASS = 1_000, 100, 30
+WIDE = 0.5
+_MOST_FINDINGS = 3
+
+Found = Iterator[Sentence]
+Rule = Callable[[Facts], Found]
+
+
+def verdict_of(document: ModelEvaluation) -> GoNoGo:
+    """Decide by the rules above.
+
+    Parameters
+    ----------
+    document
+        Its ``verdict`` and the other words are not looked at.
+
+    Returns
+    -------
+    GoNoGo
+        The reasons that decided first, then what else speaks against the version, then what speaks for it.
+    """
+    facts = Facts(document)
+    stops = [reason for rule in _STOPS for reason in rule(facts)]
+    warnings = [reason for rule in _WARNINGS for reason in rule(facts)]
+    decision: Literal["go", "conditional", "no-go"] = "no-go" if stops else "conditional" if warnings else "go"
+    confidence, why = _confidence(facts)
+    speaks_for = [reason for rule in _FOR for reason in rule(facts)]
+    return GoNoGo(
+        decision=decision,
+        confidence=confidence,
+        confidence_reason=why,
+        reasons=(*stops, *warnings, *speaks_for),
+    )
+
+
+def missing_sections(facts: Facts) -> list[SectionName]:
+    """Name the sections a decision needs that were not computed."""
+    regression = facts.at("subject", "task") == "regression"
+    return [name for name in NEEDED if facts.at(name) is None and not (name == "calibration" and regression)]
+
+
+def _rejected(facts: Facts) -> Found:
+    yield from _compared(facts, ("REJECT",))
+
+
+def _undecided(facts: Facts) -> Found:
+    yield from _compared(facts, ("ITERATE", "HOLD", "CANARY"))
+
+
+def _compared(facts: Facts, outcomes: tuple[str, ...]) -> Found:
+    told = set()
+    for part in ("recommendation", "version"):
+        outcome, rationale = (facts.at("challenge", part, key) for key in ("outcome", "rationale"))
+        if outcome in outcomes and (outcome, rationale) not in told:
+            told.add((outcome, rationale))
+            yield sentence(
+                "Compared with version {version}, the rules say {outcome}: {rationale}.",
+                version=facts.words("challenge", "baseline", "version"),
+                outcome=facts.words("challenge", part, "outcome"),
+                rationale=facts.words("challenge", part, "rationale"),
+            )
+
+
+def _trivial(facts: Facts) -> Found:
+    if not facts.at("performance", "beats_baseline", "met"):
+        yield sentence("{detail}.", detail=facts.words("performance", "beats_baseline", "detail"))
+
+
+def _unfair(facts: Facts) -> Found:
+    yield from _fairness(facts, "Fail", "fail", "concern")
+
+
+def _perhaps_unfair(facts: Facts) -> Found:
+    yield from _fairness(facts, "Warning", "warning", "check")
+
+
+def _fairness(facts: Facts, status: str, severity: str, flagged: str) -> Found:
+    if facts.at("fairness", "status") != status:
+        return
+    told = 0
+    for index, column in enumerate(facts.at("fairness", "report", "columns")):
+        for number, finding in enumerate(column["findings"]):
+            if column["judged"] and finding["severity"] == severity and told < _MOST_FINDINGS:
+                where = ("fairness", "report", "columns", index, "findings", number, "text")
+                yield sentence(
+                    f"Fairness ({status}){{answer}}: {{text}}.",
+                    text=facts.words(*where),
+                    answer=answer_of(facts, index),
+                )
+                told += 1
+    flags = facts.at("fairness", "regulation", "flags") or ()
+    # Of the three only the ECOA forbids to decide by a column at all.
+    graver = sorted(
+        (index for index, flag in enumerate(flags) if flag["severity"] == flagged),
+        key=lambda index: (flags[index]["regulation"] != "ECOA", index),
+    )
+    if graver and facts.at("fairness", "regulation", "status") == status:
+        flag = ("fairness", "regulation", "flags", graver[0])
+        yield sentence(
+            "{regulation} {article}: {title}. {why}.",
+            regulation=facts.words(*flag, "regulation"),
+            article=facts.words(*flag, "article"),
+            title=facts.words(*flag, "title"),
+            why=facts.words(*flag, "why"),
+        )
+    elif not told:
+        yield sentence("The fairness section ends in {status}.", status=facts.words("fairness", "status"))
+
+
+def _misbehaved(facts: Facts) -> Found:
+    yield from _behaved(facts, "failed")
+
+
+def _not_run(facts: Facts) -> Found:
+    yield from _behaved(facts, "not_run")
+
+
+def _behaved(facts: Facts, status: str) -> Found:
+    found = [index for index, item in enumerate(facts.at("behaviour", "results") or ()) if item["status"] == status]
+    for index in found[:_MOST_FINDINGS]:
+        yield sentence(
+            f"The behaviour test {{name}} {status.replace('not_run', 'could not be run')}: {{detail}}.",
+            name=facts.name("behaviour", "results", index, "name"),
+            detail=facts.words("behaviour", "results", index, "detail"),
+        )
+
+
+def _broken(facts: Facts) -> Found:
+    for index in range(min(_MOST_FINDINGS, len(facts.at("robustness", "catastrophic") or ()))):
+        yield sentence(
+            "It does not withstand bad input. {text}.", text=facts.words("robustness", "catastrophic", index)
+        )
+
+
+def _fragile(facts: Facts) -> Found:
+    if facts.at("robustness", "catastrophic"):
+        return
+    if facts.at("robustness", "rating") in ("High", "Excessive"):
+        yield sentence(
+            "Its sensitivity to bad input is {rating}: {score} on a scale from 1 to 10, where more is better.",
+            rating=facts.words("robustness", "rating"),
+            score=facts.number("robustness", "score", "value"),
+        )
+
+
+def _slow(facts: Facts) -> Found:
+    if facts.at("operation", "requirement", "verdict") == "not met":
+        yield sentence("It is too slow: {detail}.", detail=facts.words("operation", "requirement", "detail"))
+
+
+def _weak(facts: Facts) -> Found:
+    slices = facts.at("weak_slices", "slices") or ()
+    # None: the loss varies on neither side, so the slice is wrong throughout.
+    clear = [i for i, item in enumerate(slices) if item["effect"] is None or item["effect"] >= MEDIUM_EFFECT]
+    for index in clear[:_MOST_FINDINGS]:
+        yield slice_sentence(facts, index)
+
+
+def _miscalibrated(facts: Facts) -> Found:
+    for where in (("calibration", "error"), ("calibration", "multiclass", "top_label")):
+        off = facts.at(*where, "ece", "value")
+        if off is not None and off >= NOTABLE_CALIBRATION_ERROR and facts.at(*where, "p_value") < SURE:
+            yield sentence(
+                "Its scores must not be read as probabilities as they are: on average they are off by {off}.",
+                off=facts.estimate(*where, "ece", style="points"),
+            )
+
+
+def _missing(facts: Facts) -> Found:
+    for name in missing_sections(facts):
+        if facts.at("not_done", name):
+            yield sentence(f"Not known: {SECTION_TITLES[name]}. {{reason}}.", reason=facts.words("not_done", name))
+        else:
+            yield sentence(f"Not known: {SECTION_TITLES[name]}. It was not computed.")
+
+
+def _beats(facts: Facts) -> Found:
+    if facts.at("performance", "beats_baseline", "met"):
+        yield sentence("{detail}.", detail=facts.words("performance", "beats_baseline", "detail"))
+
+
+def _fair(facts: Facts) -> Found:
+    if facts.at("fairness", "status") == "Pass":
+        yield sentence(
+            "Fairness: every gate is met, with {n} columns (or pairs of columns) audited.",
+            n=facts.count("fairness", "report", "columns"),
+        )
+
+
+def _robust(facts: Facts) -> Found:
+    if facts.at("robustness", "rating") == "Acceptable":
+        yield sentence(
+            "It withstands bad input: {score} on a scale from 1 to 10, where more is better.",
+            score=facts.number("robustness", "score", "value"),
+        )
+
+
+def _behaves(facts: Facts) -> Found:
+    if facts.at("behaviour", "passed"):
+        yield sentence("All {n} behaviour tests passed.", n=facts.number("behaviour", "n_passed"))
+
+
+def _quick(facts: Facts) -> Found:
+    if facts.at("operation", "requirement", "verdict") == "met":
+        yield sentence("It is fast enough: {detail}.", detail=facts.words("operation", "requirement", "detail"))
+
+
+def _preferred(facts: Facts) -> Found:
+    yield from _compared(facts, ("PROMOTE",))
+
+
+def _confidence(facts: Facts) -> tuple[Literal["high", "medium", "low"], str]:
+    n_rows = facts.at("data", "n_rows_used")
+    rarest = min((item["n_rows"] for item in facts.at("performance", "per_class") or ()), default=n_rows)
+    against: list[tuple[int, str]] = []
+    if n_rows < FEW_ROWS:
+        against.append((2, "there are very few rows"))
+    elif n_rows < ENOUGH_ROWS:
+        against.append((1, "there are few rows"))
+    elif rarest < ENOUGH_OF_A_CLASS:
+        against.append((1, "there are few rows of the rarest class"))
+    improvement, low, high = (facts.at("performance", "beats_baseline", key) for key in ("difference", "low", "high"))
+    if None in (improvement, low, high):
+        against.append((1, "how sure the improvement over the trivial model is, is not known"))
+    elif (high - low) / 2 > WIDE * abs(improvement):
+        against.append((1, "the improvement over the trivial model is known only roughly"))
+    if facts.at("data", "basis") == "given":
+        against.append((1, "the model may have seen the rows it was checked on"))
+    absent = missing_sections(facts)
+    if absent:
+        titles = "; ".join(SECTION_TITLES[name] for name in absent)
+        against.append((2 if len(absent) > 2 else 1, f"not all was examined ({titles})"))
+    steps = sum(step for step, _ in against)
+    if not against:
+        return "high", "It rests on enough rows that were kept out of training, and all that it needs was examined."
+    return ("medium" if steps == 1 else "low"), f"It is less sure, because {', and '.join(why for _, why in against)}."
+
+
+_STOPS: tuple[Rule, ...] = (_rejected, _trivial, _unfair, _misbehaved, _broken, _slow)
+_WARNINGS: tuple[Rule, ...] = (
+    _undecided,
+    _perhaps_unfair,
+    _fragile,
+    _weak,
+    _miscalibrated,
+    _not_run,
+    _missing,
+)
+_FOR: tuple[Rule, ...] = (_beats, _preferred, _fair, _robust, _behaves, _quick)

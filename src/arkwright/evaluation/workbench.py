@@ -1,0 +1,301 @@
+"""The rows and models of one evaluation in this process, each read when it is first needed.
+
+When another process takes the job over, all of it is read anew from what the request names.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+
+from arkwright.bundles import LoadedBundle
+from arkwright.bundles.model_process import GeneralScorer
+from arkwright.contracts import Column
+from arkwright.data import DatasetService, UploadService
+from arkwright.evaluation.counterfactual import ColumnLimit
+from arkwright.evaluation.definition_of_done import Fact
+from arkwright.evaluation.evaluated_rows import EvaluatedRows, trivial_scores, usable_rows
+from arkwright.evaluation.evaluation_request import EvaluationRequest
+from arkwright.evaluation.holdout import EvaluationData, read_rows
+from arkwright.evaluation.material import Baseline, Material, Options
+from arkwright.evaluation.model_evaluation import DataUsed, Subject
+from arkwright.evaluation.resources import InstanceType
+from arkwright.evaluation.scored_table import Predict
+from arkwright.evaluation.service import ModelEvaluationService
+from arkwright.features import to_columns
+from arkwright.governance import GovernanceService
+from arkwright.kit.jobs import JobRun, JobService
+from arkwright.kit.objects import ObjectStore
+from arkwright.registry import RegistryService
+
+
+@dataclass(frozen=True)
+class EvaluationServices:
+    """What an evaluation works with."""
+
+    evaluations: ModelEvaluationService
+    registry: RegistryService
+    datasets: DatasetService
+    uploads: UploadService
+    governance: GovernanceService
+    objects: ObjectStore
+
+    @classmethod
+    def over(
+        cls,
+        jobs: JobService,
+        registry: RegistryService,
+        datasets: DatasetService,
+        uploads: UploadService,
+        governance: GovernanceService,
+        objects: ObjectStore,
+    ) -> EvaluationServices:
+        """Return the room's services over those of the rooms below."""
+        evaluations = ModelEvaluationService(jobs, registry, datasets, uploads, governance, objects)
+        return cls(evaluations, registry, datasets, uploads, governance, objects)
+
+
+class Workbench:
+    """The rows and models of an evaluation in this process, each read when it is first needed.
+
+    Parameters
+    ----------
+    stack
+        Holds the processes of models that were not compiled until the run ends.
+    """
+
+    def __init__(
+        self,
+        services: EvaluationServices,
+        job: JobRun,
+        request: EvaluationRequest,
+        stack: ExitStack,
+        prices: tuple[InstanceType, ...],
+    ) -> None:
+        self._services = services
+        self._job = job
+        self._request = request
+        self._stack = stack
+        self._prices = prices
+        self._workspace_id = job.context.workspace_id
+        self._objects = services.objects.for_workspace(self._workspace_id)
+
+    @cached_property
+    def subject(self) -> Subject:
+        """The version."""
+        return self._subject_of(self._request.model_version_id, self._bundle)
+
+    @cached_property
+    def options(self) -> Options:
+        """How it is examined."""
+        request, kept = self._request, self._kept
+        return Options(
+            seed=request.seed,
+            profile=request.profile,
+            primary_metric=request.primary_metric or (kept.primary_metric if kept else None) or None,
+            costs=request.costs,
+            favourable=request.favourable,
+            latency_limit_ms=request.latency_limit_ms,
+            wanted_per_second=request.wanted_per_second,
+            sensitive_bins=request.sensitive_bins,
+            limits=tuple(ColumnLimit(name=name, fixed=True) for name in request.immutable),
+        )
+
+    def data(self) -> DataUsed:
+        """Say which rows are used."""
+        request, rows, (_, name, basis, fingerprint, version_id, notes) = self._request, self._rows, self._source
+        return DataUsed(
+            name=name,
+            basis="holdout" if basis == "holdout" else "given",
+            n_rows=rows.n_rows,
+            n_rows_used=rows.n_used,
+            dataset_version_id=version_id,
+            fingerprint=fingerprint,
+            sensitive=request.sensitive,
+            notes=(*request.notes, *notes, *rows.notes),
+        )
+
+    @cached_property
+    def material(self) -> Material:
+        """The version, its rows and what it is compared with."""
+        request, bundle, rows, kept = self._request, self._bundle, self._rows, self._kept
+        training = None if kept is None else to_columns(read_rows(self._objects, kept.training), self._inputs)
+        reference = trivial_scores(bundle.signature, rows.truth)
+        if kept is not None:
+            reference = np.array([kept.reference_scores], dtype=np.float64)
+        return Material(
+            signature=bundle.signature,
+            predict=self._predict(bundle),
+            columns=rows.columns,
+            truth=rows.truth,
+            reference_scores=reference,
+            sensitive=rows.sensitive,
+            training=training,
+            predictor=bundle.compiled,
+            load=None if bundle.compiled is None else self._load,
+            sizes=self._sizes(bundle.digest),
+            learner=bundle.manifest.learner,
+            behaviour=request.behaviour,
+            baseline=self._baseline(),
+            purpose=request.purpose,
+            solely_automated=request.solely_automated,
+            gives_reasons=request.gives_reasons,
+            semantics=request.semantics or None,
+            prices=self._prices,
+            machine=f"{os.cpu_count()} CPUs, {platform.machine()}, {platform.system()}",
+        )
+
+    def facts(self) -> dict[str, Fact]:
+        """Say what is known of the version beside its evaluation, for the definition of done."""
+        manifest, subject = self._bundle.manifest, self.subject
+        facts = {
+            "signature": Fact(
+                met=True,
+                evidence=(subject.model_version_id, subject.bundle_digest),
+                reason=f"{len(subject.inputs)} inputs; every file of the bundle is listed with its hash",
+            )
+        }
+        if run_id := manifest.lineage.get("run_id"):
+            imported = manifest.lineage.get("origin") == "import"
+            facts["experiment_tracked"] = Fact(
+                met=None if imported else True,
+                evidence=(run_id,),
+                reason="it was trained elsewhere: what its run holds is not known" if imported else "",
+            )
+        if manifest.parity is not None and manifest.predictor == "compiled":
+            facts["feature_engineering"] = Fact(
+                met=bool(manifest.parity.passed),
+                evidence=(subject.bundle_digest,),
+                reason=f"the encoder is in the bundle; it agreed with the pipeline on {manifest.parity.n_rows:,} rows",
+            )
+        if version_id := manifest.lineage.get("dataset_version_id"):
+            facts["data_schema"] = Fact(
+                met=True,
+                evidence=(version_id,),
+                reason="the dataset version holds its schema, and requests are checked against the signature",
+            )
+        return facts
+
+    def fold_scores(self) -> tuple[float, ...]:
+        """Return the primary metric in each fold of the training, where it is the one that is looked at."""
+        kept = self._kept
+        if kept is None or kept.primary_metric != self.options.metric_of(self._bundle.signature):
+            return ()
+        return kept.fold_scores
+
+    # What is read
+
+    @cached_property
+    def _bundle(self) -> LoadedBundle:
+        with self._job.read() as unit:
+            digest = self._services.registry.version_by_id(unit, self._request.model_version_id).bundle_digest
+        return self._services.registry.bundles.load(self._workspace_id, digest)
+
+    @cached_property
+    def _kept(self) -> EvaluationData | None:
+        with self._job.read() as unit:
+            return self._services.evaluations.kept_data(unit, self._bundle.digest)
+
+    @cached_property
+    def _other(self) -> LoadedBundle | None:
+        """The bundle to compare with."""
+        if not self._request.baseline_version_id:
+            return None
+        with self._job.read() as unit:
+            digest = self._services.registry.version_by_id(unit, self._request.baseline_version_id).bundle_digest
+        return self._services.registry.bundles.load(self._workspace_id, digest)
+
+    @property
+    def _inputs(self) -> tuple[Column, ...]:
+        return self._bundle.signature.columns
+
+    @cached_property
+    def _source(self) -> tuple[pa.Table, str, str, str, str, tuple[str, ...]]:
+        """The rows, their name, on which basis they are judged, fingerprint, dataset version, and notes."""
+        request, services = self._request, self._services
+        if request.dataset_version_id:
+            with self._job.read() as unit:
+                version = services.datasets.version_by_id(unit, request.dataset_version_id)
+                name = f"{services.datasets.get(unit, version.dataset_id).name} version {version.number}"
+                table = services.datasets.load_table(unit, version.id)
+                fingerprint = version.fingerprint
+            trained_on = self._bundle.manifest.lineage.get("dataset_version_id")
+            seen = ("The model was trained on most of these rows: the numbers flatter it.",)
+            return table, name, "given", fingerprint, version.id, seen if trained_on == version.id else ()
+        if request.upload_id:
+            table, filename, sha256 = services.evaluations.read_upload(
+                self._job, request.upload_id, self._job.raise_if_cancelled
+            )
+            return table, filename, "given", f"sha256:{sha256}", "", ()
+        kept = self._kept
+        assert kept is not None  # noqa: S101 - submit looked
+        table = read_rows(self._objects, kept.holdout)
+        name = "the rows that were kept out of its training"
+        return table, name, "holdout", f"sha256:{kept.holdout.sha256}", kept.dataset_version_id, ()
+
+    @cached_property
+    def _rows(self) -> EvaluatedRows:
+        other = self._other
+        table = self._source[0]
+        # An input that only the other version has may be missing: then the comparison says so, and nothing else fails.
+        more = [] if other is None else [each for each in other.signature.columns if each.name in table.column_names]
+        return usable_rows(table, self._bundle.signature, self._request.sensitive, more)
+
+    # Models
+
+    def _predict(self, bundle: LoadedBundle) -> Predict:
+        if bundle.compiled is not None:
+            return bundle.compiled.predict_columns
+        folder = self._stack.enter_context(self._services.registry.bundles.folder(self._workspace_id, bundle.digest))
+        scorer = self._stack.enter_context(GeneralScorer(folder, bundle.digest, bundle.signature))
+        return scorer.predict_columns
+
+    def _load(self) -> Predict:
+        fresh = self._services.registry.bundles.load(self._workspace_id, self._bundle.digest)
+        return fresh.predictor.predict_columns
+
+    def _baseline(self) -> Baseline | None:
+        other = self._other
+        if other is None:
+            return None
+        return Baseline(
+            subject=self._subject_of(self._request.baseline_version_id, other),
+            signature=other.signature,
+            predict=self._predict(other),
+            sizes=self._sizes(other.digest),
+            predictor=other.compiled,
+        )
+
+    def _sizes(self, digest: str) -> dict[str, int]:
+        with self._services.registry.bundles.folder(self._workspace_id, digest) as folder:
+            return {
+                path.relative_to(folder).as_posix(): path.stat().st_size
+                for path in sorted(folder.rglob("*"))
+                if path.is_file()
+            }
+
+    def _subject_of(self, version_id: str, bundle: LoadedBundle) -> Subject:
+        with self._job.read() as unit:
+            version = self._services.registry.version_by_id(unit, version_id)
+            model = self._services.registry.get(unit, version.model_id)
+            signature = bundle.signature
+            return Subject(
+                model_name=model.name,
+                model_version_id=version.id,
+                version=version.semver,
+                number=version.number,
+                bundle_digest=bundle.digest,
+                task=signature.task,
+                target=signature.target,
+                inputs=tuple(column.name for column in signature.columns),
+                classes=signature.classes,
+                learner=bundle.manifest.learner,
+                description=version.description or model.description,
+                lineage=dict(bundle.manifest.lineage),
+            )

@@ -1,0 +1,101 @@
+"""``arkwright evaluate``, typed: against a real control plane, on a model that was just trained."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from tests.unit.cli.conftest import Arkwright
+from tests.unit.sdk.served_platform import Served
+
+from arkwright.cli.evaluations import read_bins, split_address
+from arkwright.core.errors import Invalid
+from arkwright.sdk import Client
+
+pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.usefixtures("online")]
+TELCO = Path(__file__).parents[3] / "examples" / "telco_churn.csv"
+
+
+@pytest.fixture(scope="module")
+def model(served: Served, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A small model to evaluate, and the file it was trained on."""
+    path = tmp_path_factory.mktemp("data") / "rows.csv"
+    path.write_text("".join(TELCO.read_text().splitlines(keepends=True)[:801]))
+    with Client(served.url, served.key) as client:
+        client.train(path, target="Churn", budget=120, name="judged", config={"hpo": {"max_trials": 2}})
+    return "judged"
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("rows") / "new.csv"
+    lines = TELCO.read_text().splitlines(keepends=True)
+    path.write_text("".join([lines[0], *lines[2001:2301]]))
+    return path
+
+
+@pytest.mark.slow
+def test_an_evaluation_reads_as_a_verdict_with_reasons_and_saves_what_was_asked_for(
+    arkwright: Arkwright, served: Served, model: str, rows: Path, tmp_path: Path
+) -> None:
+    report, card, signed = tmp_path / "report.html", tmp_path / "card.md", tmp_path / "card.dsse.json"
+    done = arkwright(
+        "evaluate", f"{model}@1", "--data", str(rows), "--sensitive", "gender,SeniorCitizen", "--profile", "quick",
+        "--fail-on", "conditional", "--report", str(report), "--card", str(card), "--signed-card", str(signed),
+    )  # fmt: skip
+    first = done.out.splitlines()[0]
+    assert first.startswith("judged 1.0.0: "), done.err
+    assert done.code == (0 if first.endswith(": go") else 1)
+    for words in ("roc_auc", "95 % INTERVAL", "Fairness: ", "gender", "disparate impact ratio", "definition of done"):
+        assert words in done.out
+    assert "Evaluating: " in done.err
+    assert report.read_text().startswith("<!doctype html>")
+    assert "judged" in card.read_text()
+    public = served.home / "keys" / "signing.pub"
+    verified = arkwright("card", "verify", str(signed), "--key", str(public), "--readme", str(card))
+    assert verified.code == 0, verified.err
+
+    listed = arkwright("evaluation", "ls", model, "--json").document
+    assert [item["data"] for item in listed] == ["new.csv"]
+    shown = arkwright("evaluation", "show", listed[0]["id"])
+    assert shown.out.splitlines()[0] == first
+
+
+def test_without_waiting_the_job_is_named(arkwright: Arkwright, model: str) -> None:
+    started = arkwright("evaluate", model, "--no-wait", "--profile", "quick", "--json")
+    assert started.code == 0, started.err
+    assert arkwright("job", "wait", started.document["job_id"]).code == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["no-such-model"], 4, "no-such-model"),
+        (["judged@7"], 4, "judged"),
+        (["judged", "--sensitive", "gendre"], 2, "gendre"),
+        (["judged", "--data", "nowhere.csv"], 4, "nowhere.csv"),
+        (["judged", "--bins", "age"], 2, "age"),
+        (["judged", "--against", "1"], 2, "itself"),
+        (["judged", "--report", "no/such/folder/r.html"], 4, "folder"),
+        (["judged", "--behaviour", "nowhere.yaml"], 4, "nowhere.yaml"),
+    ],
+)
+def test_what_cannot_be_evaluated_is_explained(
+    arkwright: Arkwright, model: str, arguments: list[str], code: int, said: str
+) -> None:
+    done = arkwright("evaluate", *arguments)
+    assert model
+    assert done.code == code, done.err
+    assert said in done.err
+    assert "What to do" in done.err
+
+
+def test_a_version_is_addressed_by_number_or_stage() -> None:
+    assert split_address("churn@1.0.1") == ("churn", "1.0.1")
+    assert split_address("telco churn:canary") == ("telco churn", "canary")
+
+
+@pytest.mark.parametrize("text", ["age", "age=", "=3", "age=old"])
+def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
+    with pytest.raises(Invalid):
+        read_bins([text])

@@ -1,0 +1,169 @@
+"""The rules for and against production, one by one."""
+
+import msgspec
+import pytest
+
+from arkwright.evaluation.evidence import check_numbers
+from arkwright.evaluation.latency import check_latency
+from arkwright.evaluation.verdict import verdict_of
+from tests.unit.evaluation import evaluated
+
+
+def changed(document, section, **fields):
+    return msgspec.structs.replace(document, **{section: msgspec.structs.replace(getattr(document, section), **fields)})
+
+
+def challenged(document, recommendation, version):
+    section = evaluated.binary().challenge
+    return msgspec.structs.replace(
+        document,
+        challenge=msgspec.structs.replace(
+            section,
+            recommendation=msgspec.structs.replace(section.recommendation, outcome=recommendation),
+            version=msgspec.structs.replace(section.version, outcome=version),
+        ),
+    )
+
+
+def not_beating(document):
+    worse = msgspec.structs.replace(
+        document.performance.beats_baseline, met=False, detail="The model does not clearly beat the majority class."
+    )
+    return changed(document, "performance", beats_baseline=worse)
+
+
+def slow(document):
+    single = document.operation.latency.single_row
+    return changed(document, "operation", requirement=check_latency(single, 0.5))
+
+
+STOPS = {
+    "rejected": (lambda document: challenged(document, "REJECT", "HOLD"), "the rules say REJECT"),
+    "rejected version": (lambda document: challenged(document, "PROMOTE", "REJECT"), "the rules say REJECT"),
+    "no better than trivial": (not_beating, "does not clearly beat the majority class"),
+    "unfair": (
+        lambda document: msgspec.structs.replace(document, fairness=evaluated.binary().fairness),
+        "disparate impact ratio",
+    ),
+    "misbehaves": (
+        lambda document: msgspec.structs.replace(document, behaviour=evaluated.binary().behaviour),
+        "'sex does not matter' failed",
+    ),
+    "breaks": (
+        lambda document: changed(document, "robustness", catastrophic=("With column 'x' missing, the model raised.",)),
+        "It does not withstand bad input. With column 'x' missing, the model raised.",
+    ),
+    "slow": (slow, "at most 0.5 ms are allowed"),
+}
+
+
+def test_a_model_with_no_fault_may_go_and_the_reasons_say_what_speaks_for_it():
+    verdict = verdict_of(evaluated.good())
+    assert (verdict.decision, verdict.confidence) == ("go", "high")
+    assert verdict.reasons[0].text.startswith("The model beats the majority class")
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_each_fault_that_stops_a_model_stops_it_and_is_the_first_reason(name):
+    change, reason = STOPS[name]
+    document = change(evaluated.good())
+    verdict = verdict_of(document)
+    assert verdict.decision == "no-go"
+    assert reason in verdict.reasons[0].text
+    assert check_numbers(document, verdict.reasons) == ()
+
+
+def test_of_several_faults_the_weightiest_is_told_first():
+    document = challenged(slow(not_beating(evaluated.good())), "REJECT", "REJECT")
+    told = [reason.text for reason in verdict_of(document).reasons]
+    assert "REJECT" in told[0]
+    assert "does not clearly beat" in told[1]
+    assert "too slow" in told[2]
+
+
+WARNINGS = {
+    "canary": (lambda document: challenged(document, "PROMOTE", "CANARY"), "the rules say CANARY"),
+    "iterate": (lambda document: challenged(document, "ITERATE", "PROMOTE"), "the rules say ITERATE"),
+    "perhaps unfair": (lambda document: changed(document, "fairness", status="Warning"), "ends in Warning"),
+    "sensitive": (lambda document: changed(document, "robustness", rating="High"), "sensitivity to bad input is High"),
+    "weak": (
+        lambda document: msgspec.structs.replace(document, weak_slices=evaluated.binary().weak_slices),
+        "It works less well where 'marital-status' is 'Married-civ-spouse'",
+    ),
+    "miscalibrated": (
+        lambda document: msgspec.structs.replace(document, calibration=evaluated.multiclass().calibration),
+        "must not be read as probabilities",
+    ),
+    "not examined": (
+        lambda document: msgspec.structs.replace(
+            document, fairness=None, not_done={"fairness": "No column was named."}
+        ),
+        "Not known: whether it treats groups of people alike. No column was named.",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_each_doubt_makes_the_verdict_conditional_and_is_the_first_reason(name):
+    change, reason = WARNINGS[name]
+    document = change(evaluated.good())
+    verdict = verdict_of(document)
+    assert verdict.decision == "conditional"
+    assert reason in verdict.reasons[0].text
+    assert check_numbers(document, verdict.reasons) == ()
+
+
+def test_a_small_weakness_of_a_slice_is_no_condition():
+    found = evaluated.binary().weak_slices
+    small = tuple(msgspec.structs.replace(item, effect=0.3) for item in found.slices)
+    document = msgspec.structs.replace(evaluated.good(), weak_slices=msgspec.structs.replace(found, slices=small))
+    assert verdict_of(document).decision == "go"
+
+
+def test_calibration_is_not_asked_of_a_number():
+    assert not any("probabilities" in reason.text for reason in verdict_of(evaluated.regression()).reasons)
+
+
+@pytest.mark.parametrize(
+    ("change", "confidence", "why"),
+    [
+        (lambda document: changed(document, "data", n_rows_used=999), "medium", "few rows"),
+        (lambda document: changed(document, "data", n_rows_used=99), "low", "very few rows"),
+        (lambda document: changed(document, "data", basis="given"), "medium", "may have seen the rows"),
+        (
+            lambda document: changed(
+                document,
+                "performance",
+                beats_baseline=msgspec.structs.replace(document.performance.beats_baseline, low=0.05, high=0.55),
+            ),
+            "medium",
+            "known only roughly",
+        ),
+        (
+            lambda document: changed(
+                document,
+                "performance",
+                beats_baseline=msgspec.structs.replace(document.performance.beats_baseline, low=None, high=None),
+            ),
+            "medium",
+            "is not known",
+        ),
+        (lambda document: msgspec.structs.replace(document, operation=None), "medium", "not all was examined"),
+        (
+            lambda document: msgspec.structs.replace(document, operation=None, fairness=None, robustness=None),
+            "low",
+            "how fast and how large",
+        ),
+        (lambda document: changed(changed(document, "data", basis="given"), "data", n_rows_used=500), "low", ", and "),
+    ],
+)
+def test_the_confidence_falls_with_what_the_verdict_rests_on(change, confidence, why):
+    verdict = verdict_of(change(evaluated.good()))
+    assert verdict.confidence == confidence
+    assert why in verdict.confidence_reason
+
+
+def test_the_verdict_does_not_depend_on_words_that_are_already_there():
+    document = evaluated.binary()
+    again = msgspec.structs.replace(document, verdict=verdict_of(document), summary=verdict_of(document).reasons)
+    assert verdict_of(again) == verdict_of(document)
