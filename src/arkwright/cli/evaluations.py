@@ -78,6 +78,10 @@ def evaluate(
     purpose: Annotated[
         str, typer.Option(help="credit, employment, housing, education, 'health care', insurance or other.")
     ] = "unknown",
+    spec: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="More settings (YAML): hypothesis, guardrails, success_criteria, card, ..."),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and resamples.")] = 0,
     report: Report = None,
     card: Card = None,
@@ -90,10 +94,13 @@ def evaluate(
     from arkwright.cli.progress import JobProgress
 
     name, version = split_address(model)
-    wanted: dict[str, Any] = {
+    given = {
         "sensitive": _names(sensitive), "sensitive_bins": read_bins(bins), "profile": profile.value,
         "purpose": purpose, "seed": seed,
     }  # fmt: skip
+    # What is said on the command line goes before what is said in the file; a default says nothing.
+    said = {name: value for name, value in given.items() if value != _UNSAID[name]}
+    wanted: dict[str, Any] = (_settings_in(spec) if spec is not None else {}) | said
     if behaviour is not None:
         wanted["behaviour"] = _text_of(behaviour)
     if cost_fp is not None or cost_fn is not None:
@@ -243,6 +250,35 @@ def _text_of(path: Path) -> str:
         raise NotFound(
             f"There is no file {str(path)!r} on this machine.", code="file.not_found", hint="Check the path."
         ) from None
+
+
+_UNSAID: dict[str, Any] = {"sensitive": [], "sensitive_bins": {}, "profile": "full", "purpose": "unknown", "seed": 0}
+
+
+def _settings_in(path: Path) -> dict[str, Any]:
+    """Read settings as ``POST /v1/evaluations`` takes them."""
+    import yaml  # type: ignore[import-untyped]
+
+    try:
+        found = yaml.safe_load(_text_of(path))
+    except yaml.YAMLError as error:
+        raise Invalid(
+            f"The file {str(path)!r} is not valid YAML: {' '.join(str(error).split())}.",
+            code="cli.spec",
+            hint="Write settings as `name: value`; docs/evaluation.md shows them.",
+        ) from None
+    if not isinstance(found, dict):
+        raise Invalid(
+            f"The file {str(path)!r} holds no settings.", code="cli.spec", hint="Write settings as `name: value`."
+        )
+    taken = sorted({"model", "model_version_id", "version", "data", "baseline"} & found.keys())
+    if taken:
+        raise Invalid(
+            f"The file {str(path)!r} sets {taken[0]!r}, which the command line says.",
+            code="cli.spec",
+            hint="Leave it out of the file: the model, its data and the other version are arguments.",
+        )
+    return found
 
 
 def _check_folder(target: Path | None) -> None:

@@ -13,12 +13,24 @@ from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
 from arkwright.core.errors import Invalid
 from arkwright.core.structs import prepared
+from arkwright.evaluation.decision import Criterion, Guardrail
 from arkwright.evaluation.errors import columns_unknown, target_missing
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.personal_columns import Semantics
 from arkwright.evaluation.regulation import Purpose
 from arkwright.evaluation.report import PRIMARY_METRIC, score_metric
 from arkwright.evaluation.thresholds import Costs
+
+
+class CardStatements(msgspec.Struct, frozen=True, kw_only=True):
+    """What only people can say of a model, for its card; empty where nobody said."""
+
+    primary_uses: tuple[str, ...] = ()
+    primary_users: tuple[str, ...] = ()
+    out_of_scope: tuple[str, ...] = ()
+    developers: tuple[str, ...] = ()
+    license: str = ""
+    contact: str = ""
 
 
 class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +60,10 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
     gives_reasons: bool | None = None
     semantics: dict[str, Semantics] = {}
     immutable: tuple[str, ...] = ()
+    hypothesis: str = ""
+    guardrails: tuple[Guardrail, ...] = ()
+    criteria: tuple[Criterion, ...] = ()
+    stated: CardStatements = CardStatements()
     seed: int = 0
     notes: tuple[str, ...] = ()
 
@@ -137,17 +153,24 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
             code="evaluation.costs",
             hint="Leave the costs out.",
         )
-    metric, known = request.primary_metric, metrics_of(signature)
-    if metric and metric not in known:
-        raise Invalid(
-            f"{metric!r} is no metric of a {signature.task} model.",
-            code="evaluation.metric",
-            hint=f"Its metrics are: {', '.join(known)}.",
-        )
+    _check_metrics(request, signature)
     if request.behaviour:
         from arkwright.evaluation.behaviour_spec import parse_behaviour  # noqa: PLC0415 - needs a YAML reader
 
         parse_behaviour(request.behaviour)
+
+
+def _check_metrics(request: EvaluationRequest, signature: Signature) -> None:
+    known = metrics_of(signature)
+    asked = [request.primary_metric, *(each.metric for each in request.guardrails)]
+    asked += [each.metric for each in request.criteria]
+    for metric in filter(None, asked):
+        if metric not in known:
+            raise Invalid(
+                f"{metric!r} is no metric of a {signature.task} model.",
+                code="evaluation.metric",
+                hint=f"Its metrics are: {', '.join(known)}.",
+            )
 
 
 prepared(EvaluationRequest)

@@ -80,6 +80,7 @@ def examine_challenge(
     }
     return ChallengeSection(
         baseline=baseline.subject,
+        hypothesis=options.hypothesis,
         comparison=comparison,
         recommendation=recommend(comparison, criteria=options.criteria, **common),
         version=decide_version(

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from arkwright.bundles import POSITIVE_THRESHOLD
+from arkwright.bundles import POSITIVE_THRESHOLD, fit_encoder
 from arkwright.contracts import Signature
 from arkwright.evaluation.fairness import (
     FairnessReport,
@@ -28,6 +28,7 @@ from arkwright.evaluation.report import as_probability
 
 QUARTILES = 4
 _MOST_LEVELS = 10
+_MOST_TRAINED_ROWS = 20_000
 
 
 def examine_fairness(material: Material, options: Options) -> FairnessSection:
@@ -161,6 +162,14 @@ def _mitigation(
     if favourable_code(material.signature, options) == 0:
         # The row is called favourable where 1 - score is *above* one half.
         truth, score, threshold = 1 - truth, 1.0 - score, float(np.nextafter(POSITIVE_THRESHOLD, 1.0))
+    features = None
+    if truth.size <= _MOST_TRAINED_ROWS:
+        # Scaled and imputed without a look at the outcome, for the small model of the strategies that train.
+        features = fit_encoder(material.signature.columns, sample.inputs, layout="linear").encode_columns(sample.inputs)
+    else:
+        parts.notes.append(
+            f"Mitigation: strategies that train are tried on at most {_MOST_TRAINED_ROWS:,} rows; there are more."
+        )
     found = [
         parts.take(
             f"Mitigation for {name}",
@@ -169,6 +178,7 @@ def _mitigation(
             score,
             held,
             column=name,
+            features=features,
             threshold=threshold,
             seed=options.seed,
             n_resamples=options.resamples,

@@ -27,7 +27,7 @@ from arkwright.core.clock import isoformat
 from arkwright.core.dsse import unverified_payload
 from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
 from arkwright.core.structs import prepared
-from arkwright.evaluation.card import model_card
+from arkwright.evaluation.card import IntendedUse, model_card
 from arkwright.evaluation.card_page import render_card_page
 from arkwright.evaluation.card_signature import card_statement, cited_digests, sign_card
 from arkwright.evaluation.card_text import render_card
@@ -222,7 +222,17 @@ class _Run:
     def _publish(self, stored: dict[str, Any], created_at: str) -> dict[str, Any]:
         """Write what people read, and sign the card."""
         document = msgspec.json.decode(self._objects.get_bytes(stored["key"]), type=ModelEvaluation)
-        card = model_card(document, created_at=created_at)
+        stated = self._request.stated
+        card = model_card(
+            document,
+            created_at=created_at,
+            intended_use=IntendedUse(
+                primary_uses=stated.primary_uses, primary_users=stated.primary_users, out_of_scope=stated.out_of_scope
+            ),
+            developers=stated.developers,
+            license=stated.license,
+            contact=stated.contact,
+        )
         readme = render_card(card)
         key = signing_key(self._home)
         envelope = sign_card(card, document, readme, key_id=key.public.key_id, sign=key.sign)

@@ -177,7 +177,7 @@ class Options:
         By numeric sensitive column, the edges of its groups, or how many quantile groups; quartiles by default.
     limits
         What counterfactuals may not change. Sensitive columns are always fixed.
-    guardrails, criteria, margin
+    hypothesis, guardrails, criteria, margin
         For the comparison with a baseline: see :mod:`arkwright.evaluation.decision`.
     max_rows
         By section, instead of :data:`ROWS`.
@@ -193,6 +193,7 @@ class Options:
     wanted_per_second: float = 10.0
     sensitive_bins: Mapping[str, Sequence[float] | int] = field(default_factory=dict)
     limits: tuple[ColumnLimit, ...] = ()
+    hypothesis: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     criteria: tuple[Criterion, ...] = ()
     margin: float = 0.0

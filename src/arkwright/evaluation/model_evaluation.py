@@ -166,9 +166,10 @@ class ExplanationSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChallengeSection(msgspec.Struct, frozen=True, kw_only=True):
-    """The version beside another one, on the same rows."""
+    """The version beside another one, on the same rows; ``hypothesis`` is what it was meant to show, as stated."""
 
     baseline: Subject
+    hypothesis: str = ""
     comparison: ModelComparison
     recommendation: Recommendation
     version: VersionDecision

@@ -14,7 +14,9 @@ from arkwright.evaluation.regulation import Purpose
 UseOf = Annotated[Purpose, WithJsonSchema({"type": "string", "description": ", ".join(get_args(Purpose))})]
 Meaning = Annotated[Semantics, WithJsonSchema({"type": "string", "description": ", ".join(get_args(Semantics))})]
 ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
+Statement = Annotated[str, Field(min_length=1, max_length=1_000)]
 _MOST_COLUMNS = 50
+_MOST_STATEMENTS = 20
 _LONGEST_YAML = 200_000
 
 
@@ -42,6 +44,44 @@ class DecisionCosts(BaseModel):
     false_negative: float = Field(1.0, ge=0, le=1e12)
     true_positive_benefit: float = Field(0.0, ge=0, le=1e12)
     true_negative_benefit: float = Field(0.0, ge=0, le=1e12)
+
+
+class GuardrailMetric(BaseModel):
+    """A metric that must not get worse than the other version's by more than ``tolerance``, in its own unit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str = Field(min_length=1, max_length=60)
+    tolerance: float = Field(0.0, ge=0, le=1e12)
+
+
+class SuccessCriterion(BaseModel):
+    """What the version's metric must be: at least so much, at most so much, or both."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    metric: str = Field(min_length=1, max_length=60)
+    at_least: float | None = Field(None, ge=-1e12, le=1e12)
+    at_most: float | None = Field(None, ge=-1e12, le=1e12)
+
+    @model_validator(mode="after")
+    def _says_something(self) -> Self:
+        if self.at_least is None and self.at_most is None:
+            raise ValueError("give at_least or at_most")
+        return self
+
+
+class CardDetails(BaseModel):
+    """What only people can say of a model; what is left out is "Not stated." on the card."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    primary_uses: list[Statement] = Field([], max_length=_MOST_STATEMENTS)
+    primary_users: list[Statement] = Field([], max_length=_MOST_STATEMENTS)
+    out_of_scope: list[Statement] = Field([], max_length=_MOST_STATEMENTS)
+    developers: list[Statement] = Field([], max_length=_MOST_STATEMENTS)
+    license: str = Field("", max_length=120)
+    contact: str = Field("", max_length=200)
 
 
 class CreateEvaluation(BaseModel):
@@ -95,6 +135,10 @@ class CreateEvaluation(BaseModel):
     immutable: list[ColumnName] = Field(
         [], max_length=_MOST_COLUMNS, description="Columns that a counterfactual may not change."
     )
+    hypothesis: str = Field("", max_length=2_000, description="What the new version is meant to show.")
+    guardrails: list[GuardrailMetric] = Field([], max_length=_MOST_STATEMENTS)
+    success_criteria: list[SuccessCriterion] = Field([], max_length=_MOST_STATEMENTS)
+    card: CardDetails = Field(default_factory=CardDetails)
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
     @model_validator(mode="after")

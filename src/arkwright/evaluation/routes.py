@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated
 
+import msgspec
 from fastapi import APIRouter, Query, Response
 
-from arkwright.evaluation.evaluation_request import EvaluationRequest
+from arkwright.evaluation.decision import Criterion, Guardrail
+from arkwright.evaluation.evaluation_request import CardStatements, EvaluationRequest
 from arkwright.evaluation.payloads import CreateEvaluation, Evaluation, EvaluationFile
 from arkwright.evaluation.service import FoundEvaluation, ModelEvaluationService
 from arkwright.evaluation.thresholds import Costs
@@ -122,6 +124,10 @@ def _request(body: CreateEvaluation) -> EvaluationRequest:
         gives_reasons=body.gives_reasons,
         semantics=dict(body.semantics),
         immutable=tuple(body.immutable),
+        hypothesis=body.hypothesis.strip(),
+        guardrails=tuple(Guardrail(**each.model_dump()) for each in body.guardrails),
+        criteria=tuple(Criterion(**each.model_dump()) for each in body.success_criteria),
+        stated=msgspec.convert(body.card.model_dump(), CardStatements),
         seed=body.seed,
     )
 

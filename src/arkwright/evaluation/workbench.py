@@ -104,6 +104,9 @@ class Workbench:
             latency_limit_ms=request.latency_limit_ms,
             wanted_per_second=request.wanted_per_second,
             sensitive_bins=request.sensitive_bins,
+            hypothesis=request.hypothesis,
+            guardrails=request.guardrails,
+            criteria=request.criteria,
             limits=tuple(ColumnLimit(name=name, fixed=True) for name in request.immutable),
         )
 

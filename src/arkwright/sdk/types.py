@@ -20,6 +20,7 @@ __all__ = [
     "AutoscaleSignals",
     "BatchSource",
     "CanarySplit",
+    "CardDetails",
     "CellShares",
     "ColumnProfile",
     "CommentAlert",
@@ -60,6 +61,7 @@ __all__ = [
     "FeatureDrift",
     "FeatureDriftWithCells",
     "FieldChange",
+    "GuardrailMetric",
     "ImportSample",
     "ImportSource",
     "IngestAccepted",
@@ -113,6 +115,7 @@ __all__ = [
     "Search",
     "Slos",
     "StageChange",
+    "SuccessCriterion",
     "TextSummary",
     "TimeSummary",
     "TopValue",
@@ -277,6 +280,17 @@ class CanarySplit(TypedDict):
     traffic_percent: NotRequired[float]
 
 
+class CardDetails(TypedDict):
+    """What only people can say of a model; what is left out is "Not stated." on the card."""
+
+    contact: NotRequired[str]
+    developers: NotRequired[list[str]]
+    license: NotRequired[str]
+    out_of_scope: NotRequired[list[str]]
+    primary_users: NotRequired[list[str]]
+    primary_uses: NotRequired[list[str]]
+
+
 class CellShares(TypedDict):
     """A bin or category."""
 
@@ -360,10 +374,13 @@ class CreateEvaluation(TypedDict):
 
     baseline: NotRequired[str]
     behaviour: NotRequired[str]
+    card: NotRequired[CardDetails]
     costs: NotRequired[DecisionCosts | None]
     data: NotRequired[EvaluationSource | None]
     favourable: NotRequired[bool | int | str | None]
     gives_reasons: NotRequired[bool | None]
+    guardrails: NotRequired[list[GuardrailMetric]]
+    hypothesis: NotRequired[str]
     immutable: NotRequired[list[str]]
     latency_limit_ms: NotRequired[float | None]
     model: NotRequired[str]
@@ -376,6 +393,7 @@ class CreateEvaluation(TypedDict):
     sensitive: NotRequired[list[str]]
     sensitive_bins: NotRequired[dict[str, list[float] | int]]
     solely_automated: NotRequired[bool | None]
+    success_criteria: NotRequired[list[SuccessCriterion]]
     version: NotRequired[str]
     wanted_per_second: NotRequired[float]
 
@@ -838,6 +856,13 @@ class FieldChange(TypedDict):
     after: Any
     before: Any
     field: str
+
+
+class GuardrailMetric(TypedDict):
+    """A metric that must not get worse than the other version's by more than tolerance, in its own unit."""
+
+    metric: str
+    tolerance: NotRequired[float]
 
 
 class ImportSample(TypedDict):
@@ -1357,6 +1382,14 @@ class StageChange(TypedDict):
     model_version_id: str
     replaced_version_id: str | None
     to_stage: str
+
+
+class SuccessCriterion(TypedDict):
+    """What the version's metric must be: at least so much, at most so much, or both."""
+
+    at_least: NotRequired[float | None]
+    at_most: NotRequired[float | None]
+    metric: str
 
 
 class TextSummary(TypedDict):

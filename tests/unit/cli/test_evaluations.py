@@ -34,6 +34,20 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [("- a", "holds no settings"), ("a: [", "is not valid YAML"), ("model: other", "sets 'model'")],
+)
+def test_a_file_of_settings_that_cannot_be_used_says_why(
+    arkwright: Arkwright, model: str, tmp_path: Path, text: str, words: str
+) -> None:
+    path = tmp_path / "spec.yaml"
+    path.write_text(text)
+    done = arkwright("evaluate", model, "--spec", str(path))
+    assert done.code != 0
+    assert words in done.err
+
+
 @pytest.mark.slow
 def test_an_evaluation_reads_as_a_verdict_with_reasons_and_saves_what_was_asked_for(
     arkwright: Arkwright, served: Served, model: str, rows: Path, tmp_path: Path

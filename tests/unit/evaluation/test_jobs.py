@@ -176,6 +176,16 @@ def test_behaviour_tests_are_run(adult: Evaluated, only: Callable[..., None]) ->
     assert document["behaviour"]["results"][0]["n_tested"] > 0
 
 
+@pytest.mark.usefixtures("metrics_only")
+def test_the_card_says_what_people_stated(adult: Evaluated) -> None:
+    stated = {"primary_uses": ["Rank letters to send."], "license": "apache-2.0", "contact": "risk@example.org"}
+    result, _ = adult.evaluate(card=stated)
+    card = adult.plane.client.get(f"/v1/evaluations/{result['evaluation_id']}/card").text
+    assert "license: apache-2.0" in card
+    assert "Rank letters to send." in card
+    assert "risk@example.org" in card
+
+
 def test_a_version_is_compared_with_another_on_the_same_rows(adult: Evaluated, only: Callable[..., None]) -> None:
     only("performance", "challenge")
     body = {"bundle_digest": adult.training["bundle_digest"]}

@@ -136,6 +136,10 @@ def test_other_jobs_and_other_evidence_are_no_evaluations(adult: Evaluated) -> N
         ({"behaviour": "tests: 3"}, 422, "behaviour.not_a_spec"),
         ({"purpose": "fun"}, 422, "request.invalid"),
         ({"profile": "thorough"}, 422, "request.invalid"),
+        ({"guardrails": [{"metric": "luck"}]}, 422, "evaluation.metric"),
+        ({"success_criteria": [{"metric": "rmse", "at_most": 1}]}, 422, "evaluation.metric"),
+        ({"success_criteria": [{"metric": "roc_auc"}]}, 422, "request.invalid"),
+        ({"card": {"license": 3}}, 422, "request.invalid"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_before_a_job_starts(

@@ -60,6 +60,7 @@ def challenge(document: ModelEvaluation) -> Html:
             element("code", found.baseline.bundle_digest),
             f"), on {rows(comparison.n_rows)}.",
         ),
+        element("p", f"The hypothesis, as it was stated: {found.hypothesis}") if found.hypothesis else None,
         part(
             "Decisions",
             element("p", "The experiment: ", mark(advice.outcome, _OUTCOME[advice.outcome]), f". {advice.rationale}"),
