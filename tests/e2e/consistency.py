@@ -47,7 +47,7 @@ def check_datasets(home: Path) -> None:
 
 
 def check_models(home: Path) -> None:
-    """One version and one piece of evidence per training, every bundle whole, every version in MLflow, once."""
+    """One version and one piece of each evidence per training, every bundle whole, every version in MLflow, once."""
     versions = rows(
         home,
         "arkwright.db",
@@ -61,7 +61,10 @@ def check_models(home: Path) -> None:
         verify_bundle(folder, f"sha256:{folder.name}")
     assert {f"sha256:{folder.name}" for folder in bundles.iterdir()} >= digests
     evidence = rows(home, "arkwright.db", "SELECT subject_digest, kind FROM evidence")
-    assert sorted(evidence) == sorted((digest, "evaluation") for digest in digests)
+    # A report, and the rows it was made on.
+    assert sorted(evidence) == sorted(
+        (digest, kind) for digest in digests for kind in ("evaluation", "evaluation_data")
+    )
     published = rows(
         home,
         "mlflow.db",

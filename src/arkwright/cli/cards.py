@@ -37,13 +37,19 @@ def verify(
     evaluation: Annotated[
         Path | None, typer.Option(metavar="FILE", help="An evaluation (JSON) that has to be the one cited.")
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A report (HTML) that has to be the signed one.")
+    ] = None,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A card's page (HTML) that has to be the signed one.")
+    ] = None,
     _json: Json = False,
 ) -> None:
     """Check who signed a card, that nothing was changed, and what it is about; fails if anything is wrong."""
     from arkwright.evaluation import cited_digests
 
-    trusted = _trusted_key(key)
     envelope = _read(file)
+    trusted = _trusted_key(key, envelope)
     statement = _verified(envelope, trusted, file)
     cited = cited_digests(envelope, statement)
     checked = ["signature"]
@@ -53,11 +59,12 @@ def verify(
     if bundle is not None:
         _check_bundle(bundle, cited.bundle_digest)
         checked.append("bundle")
-    if readme is not None:
-        import hashlib
-
-        _expect("README.md", hashlib.sha256(_present(readme).read_bytes()).hexdigest(), cited.readme_sha256)
-        checked.append("readme")
+    # By the names they are signed under.
+    read = {"README.md": ("readme", readme), "report.html": ("report", report), "card.html": ("page", page)}
+    for name, (option, path) in read.items():
+        if path is not None:
+            _expect(name, _sha256(path), statement.sha256(name))
+            checked.append(option)
     if evaluation is not None:
         _expect("evaluation", _document_digest(evaluation), cited.evaluation_sha256)
         checked.append("evaluation")
@@ -115,10 +122,13 @@ def show(file: File, _json: Json = False) -> None:
     emit(msgspec.to_builtins(card), render)
 
 
-def _trusted_key(path: Path | None) -> VerifyingKey:
+def _trusted_key(path: Path | None, envelope: Envelope) -> VerifyingKey:
+    """Return the key that was given, or this platform's: the one in use, or the earlier one the file names."""
     from arkwright.kit.signing import platform_key, read_public_key
 
-    return read_public_key(_present(path)) if path is not None else platform_key(settings_of().home)
+    if path is not None:
+        return read_public_key(_present(path))
+    return platform_key(settings_of().home, [item.keyid for item in envelope.signatures])
 
 
 def _read(file: Path) -> Envelope:
@@ -157,6 +167,12 @@ def _check_bundle(folder: Path, cited: str) -> None:
         )
     _expect("bundle", f"sha256:{hashlib.sha256(manifest.read_bytes()).hexdigest()}", cited)
     verify_bundle(folder, cited)
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(_present(path).read_bytes()).hexdigest()
 
 
 def _document_digest(path: Path) -> str:

@@ -318,7 +318,8 @@ def _show(found: Evaluation, report: Path | None, card: Path | None, signed: Pat
             "one row, p95": None if p95 is None else f"{p95:.3g} ms",
             "definition of done": None if found["done_percent"] is None else f"{found['done_percent']} %",
             "behaviour tests": {None: None, True: "passed", False: "failed"}[found["behaviour_passed"]],
-            f"against {compared}": found["recommendation"] if compared else None,
+            f"against {compared}": _compared(found) if compared else None,
+            "no people": found["no_people"] or None,
         }
     )
     for section, reason in found["not_done"].items():
@@ -354,6 +355,14 @@ def _show_fairness(found: Evaluation) -> None:
         ("BETWEEN", lambda item: " and ".join(each for each in (item["lowest"], item["highest"]) if each)),
     ]
     table(columns, found["disparities"])
+
+
+def _compared(found: Evaluation) -> str:
+    """Say what the experiment came to, and how the version may approach production."""
+    share = found["canary_traffic_percent"]
+    canary = "" if share is None else f" with {share} % of the traffic"
+    said = found["version_decision"]
+    return f"{found['recommendation']}; for production {said}{canary}" if said else found["recommendation"]
 
 
 def _of_ten(robustness: dict[str, Any], rating: str) -> str | None:

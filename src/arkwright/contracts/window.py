@@ -13,9 +13,9 @@ from collections.abc import Sequence
 
 import msgspec
 
-FIRST_BUCKET_MS = 0.05
+FIRST_BUCKET_MS = 0.001
 BUCKET_GROWTH = 1.1
-N_BUCKETS = 160  # the last one begins at about 190 s
+N_BUCKETS = 202  # the last one begins at about 190 s
 
 # Of every bucket but the last, which has no end.
 _ENDS_MS = [FIRST_BUCKET_MS * BUCKET_GROWTH**index for index in range(N_BUCKETS - 1)]
@@ -27,7 +27,7 @@ def latency_bucket(latency_ms: float) -> int:
     Examples
     --------
     >>> latency_bucket(0.01), latency_bucket(1.0), latency_bucket(1e9)
-    (0, 32, 159)
+    (25, 73, 201)
     """
     return bisect_left(_ENDS_MS, latency_ms)
 
@@ -41,7 +41,7 @@ def latency_percentile(counts: Sequence[int], percent: float) -> float:
     >>> counts[latency_bucket(1.0)] = 99
     >>> counts[latency_bucket(20.0)] = 1
     >>> round(latency_percentile(counts, 50), 2), round(latency_percentile(counts, 99.5), 1)
-    (1.06, 20.3)
+    (1.05, 20.2)
     """
     total = sum(counts)
     if total == 0:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -125,7 +126,7 @@ def verified_payload(
     payload = unverified_payload(envelope)
     message = pre_authentication_encoding(envelope.payload_type, payload)
     # Every signature is tried: a key's id is a hint that anybody can write.
-    if any(verify(message, _decoded(item.sig, "signature")) for item in envelope.signatures):
+    if any(verify(message, signature) for signature in _readable(envelope)):
         return payload
     named = sorted({item.keyid for item in envelope.signatures if item.keyid})
     if key_id not in named and named:
@@ -139,6 +140,13 @@ def verified_payload(
         code="envelope.tampered",
         hint="Do not rely on it; fetch it again from where it was published.",
     )
+
+
+def _readable(envelope: Envelope) -> Iterator[bytes]:
+    """Yield the signatures that are base64: one that is not is nobody's, and hides none of the others."""
+    for item in envelope.signatures:
+        with suppress(Invalid):
+            yield _decoded(item.sig, "signature")
 
 
 def _decoded(text: str, what: str) -> bytes:

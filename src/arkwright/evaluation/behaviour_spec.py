@@ -48,6 +48,8 @@ from arkwright.contracts import Column, Signature
 from arkwright.contracts.signature import Label
 from arkwright.core.errors import Invalid
 
+_MAX_ALIASES = 100
+
 Cell = str | int | float | bool | None
 Problem = tuple[str, str]
 """A field below a test, such as ``rows[2].label``, and what is wrong with it."""
@@ -340,7 +342,26 @@ def _read_yaml(text: str, source: str) -> Any:
     import yaml  # type: ignore[import-untyped]  # noqa: PLC0415 - only where a file is read
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc]
-        """A safe loader to which Yes, No, on, off and dates are text, and a key that is given twice is an error."""
+        """A safe loader to which Yes, No, on, off and dates are text, and a key that is given twice is an error.
+
+        Aliases may stand for plain content only, and not too often: a few lines of aliases of aliases can stand for
+        more than a memory holds.
+        """
+
+        n_aliases = n_anchored = 0
+
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            event = self.peek_event()
+            if isinstance(event, yaml.AliasEvent):
+                self.n_aliases += 1
+                if self.n_anchored or self.n_aliases > _MAX_ALIASES:
+                    problem = f"an alias within an anchor, or more than {_MAX_ALIASES} aliases"
+                    raise yaml.MarkedYAMLError(problem=problem, problem_mark=event.start_mark)
+                return super().compose_node(parent, index)
+            self.n_anchored += event.anchor is not None
+            node = super().compose_node(parent, index)
+            self.n_anchored -= event.anchor is not None
+            return node
 
         def construct_mapping(self, node: Any, deep: bool = False) -> Any:
             # Compared as they are written; "<<" merges other mappings in and may stand several times.
@@ -360,6 +381,13 @@ def _read_yaml(text: str, source: str) -> Any:
     )
     try:
         return yaml.load(text, Loader=Loader)  # noqa: S506 - it is a SafeLoader
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
+        # What a value of an explicit or mistaken type, or thousands of brackets, make the reader stumble over.
+        raise Invalid(
+            f"{source} cannot be read: {'it is nested too deeply' if isinstance(error, RecursionError) else error}.",
+            code="behaviour.not_yaml",
+            hint="Write plain values, without !!tags; quote texts that look like numbers.",
+        ) from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f" in line {mark.line + 1}" if mark is not None else ""

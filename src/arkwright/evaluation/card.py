@@ -16,7 +16,7 @@ import msgspec
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.core.structs import prepared
 from arkwright.evaluation.fairness import ColumnFairness
-from arkwright.evaluation.intervals import Interval
+from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import DataUsed, GoNoGo, ModelEvaluation, Sentence
 
@@ -212,6 +212,8 @@ def _measures(document: ModelEvaluation) -> Measures:
         "multiclass": "The class with the highest score is the answer.",
         "regression": "The answer is a number; nothing is decided by a threshold.",
     }[document.subject.task]
+    # None: from before that was written down, when classes kept their sizes.
+    drawn = RESAMPLED[performance.resampling] if performance.resampling else "of the rows"
     choice = document.calibration.threshold if document.calibration else None
     if choice is not None:
         threshold = f"{threshold} {choice.detail}"
@@ -229,7 +231,7 @@ def _measures(document: ModelEvaluation) -> Measures:
         decision_threshold=threshold,
         uncertainty=(
             f"Intervals hold the true value with {performance.level:.0%} confidence: percentile bootstrap, "
-            f"{performance.n_resamples:,} resamples of the rows, seed {performance.seed}."
+            f"{performance.n_resamples:,} resamples {drawn}, seed {performance.seed}."
         ),
     )
 
@@ -292,6 +294,8 @@ def _table(column: ColumnFairness, *, regression: bool) -> CardTable:
 
 def _ethics(document: ModelEvaluation) -> tuple[str, ...]:
     section = document.fairness
+    if section is None and document.data.no_people:
+        return (f"No groups of people were compared; it was stated that none need to be: {document.data.no_people}",)
     if section is None:
         return (f"Whether it treats groups of people alike is not known. {_why_not(document)}",)
     said = [f"The fairness section ends in {section.status}."]
@@ -306,6 +310,8 @@ def _ethics(document: ModelEvaluation) -> tuple[str, ...]:
 
 def _caveats(document: ModelEvaluation) -> tuple[str, ...]:
     caveats = [*document.data.notes]
+    if document.data.basis == "training":
+        caveats.append("It was evaluated on the data it was trained on: the numbers flatter it.")
     if document.data.basis == "given":
         caveats.append("It was evaluated on rows that somebody gave; whether it was trained on them is not known.")
     caveats += [

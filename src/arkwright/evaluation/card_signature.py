@@ -1,7 +1,8 @@
-"""The signed card: an in-toto statement in a DSSE envelope, about the bundle, the evaluation and the ``README.md``.
+"""The signed card: an in-toto statement in a DSSE envelope, about the bundle, the evaluation and what people read.
 
-The statement names all three by their SHA-256 and carries the card itself, so that one file is enough to read what was
-signed, and to tell whether a bundle, a document or a ``README.md`` is the one it was signed for.
+The statement names the bundle, the evaluation, the ``README.md``, the report and the card's page by their SHA-256 and
+carries the card itself, so that one file is enough to read what was signed, and to tell whether another is one of those
+it was signed for.
 
 References
 ----------
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -30,6 +31,7 @@ PAYLOAD_TYPE = "application/vnd.in-toto+json"
 STATEMENT_TYPE = "https://in-toto.io/Statement/v1"
 PREDICATE_TYPE = "https://arkwright.dev/model-card/v1"
 BUNDLE, EVALUATION, README = "bundle", "evaluation.json", "README.md"
+REPORT, CARD_PAGE = "report.html", "card.html"
 _FAMILY = PREDICATE_TYPE.rpartition("/")[0] + "/"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _AGAIN = "Do not rely on it; fetch it again from where it was published."
@@ -74,7 +76,7 @@ class CardStatement(
 
 
 class CitedDigests(msgspec.Struct, frozen=True, kw_only=True):
-    """What a signed card cites, and the key's id its envelope names."""
+    """What a signed card cites and its pages show, and the key's id its envelope names."""
 
     key_id: str
     bundle_digest: str
@@ -93,7 +95,13 @@ prepared(CardStatement, _Kind)
 
 
 def sign_card(
-    card: ModelCard, document: ModelEvaluation, readme: str, *, key_id: str, sign: Callable[[bytes], bytes]
+    card: ModelCard,
+    document: ModelEvaluation,
+    readme: str,
+    *,
+    key_id: str,
+    sign: Callable[[bytes], bytes],
+    pages: Mapping[str, str] | None = None,
 ) -> Envelope:
     """Sign a card.
 
@@ -105,6 +113,30 @@ def sign_card(
         The card as :func:`~arkwright.evaluation.card_text.render_card` wrote it.
     sign
         Answers the signature of the bytes it is given.
+    pages
+        What else was made of the document for people, by name: :data:`REPORT` and :data:`CARD_PAGE`.
+
+    Raises
+    ------
+    Invalid
+        If the card names no bundle by its digest.
+    """
+    cited = digests_of(card, document, readme, key_id=key_id)
+    sha256 = {
+        BUNDLE: cited.bundle_digest.removeprefix("sha256:"),
+        EVALUATION: cited.evaluation_sha256,
+        README: cited.readme_sha256,
+        **{name: _sha256(text) for name, text in (pages or {}).items()},
+    }
+    statement = CardStatement(
+        subject=tuple(SignedThing(name=name, digest={"sha256": value}) for name, value in sha256.items()),
+        predicate=SignedCard(card=card),
+    )
+    return seal(PAYLOAD_TYPE, rfc8785.dumps(canonical(msgspec.to_builtins(statement))), key_id, sign)
+
+
+def digests_of(card: ModelCard, document: ModelEvaluation, readme: str, *, key_id: str) -> CitedDigests:
+    """Return what the card will cite once it is signed with a key, for the pages that show it.
 
     Raises
     ------
@@ -118,16 +150,12 @@ def sign_card(
             code="card.no_bundle",
             hint="Evaluate a registered version: its bundle has a digest.",
         )
-    sha256 = {
-        BUNDLE: bundle.removeprefix("sha256:"),
-        EVALUATION: document_sha256(msgspec.to_builtins(document)),
-        README: hashlib.sha256(readme.encode()).hexdigest(),
-    }
-    statement = CardStatement(
-        subject=tuple(SignedThing(name=name, digest={"sha256": value}) for name, value in sha256.items()),
-        predicate=SignedCard(card=card),
+    return CitedDigests(
+        key_id=key_id,
+        bundle_digest=bundle,
+        evaluation_sha256=document_sha256(msgspec.to_builtins(document)),
+        readme_sha256=_sha256(readme),
     )
-    return seal(PAYLOAD_TYPE, rfc8785.dumps(canonical(msgspec.to_builtins(statement))), key_id, sign)
 
 
 def document_sha256(document: Any) -> str:
@@ -182,6 +210,10 @@ def expect_digest(what: str, found: str, cited: str) -> None:
             code="card.other_digest",
             hint=f"Give the {what} of that version, or the card of this one.",
         )
+
+
+def _sha256(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _other(kind: _Kind, source: str) -> Invalid:

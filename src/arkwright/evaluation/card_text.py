@@ -163,13 +163,20 @@ def _body(card: ModelCard) -> list[str]:
     ]
 
 
+_BASIS = {
+    "holdout": "rows kept out of training",
+    "given": "rows that somebody gave",
+    "training": "the data it was trained on",
+}
+
+
 def evaluation_facts(card: ModelCard) -> dict[str, str]:
     """Name the rows a card's numbers come from."""
     data = card.evaluation_data
     return {
         "Data": data.name,
         "Rows": f"{data.n_rows_used:,} used of {data.n_rows:,}",
-        "Basis": "rows kept out of training" if data.basis == "holdout" else "rows that somebody gave",
+        "Basis": _BASIS[data.basis],
         "Dataset version": data.dataset_version_id,
         "Fingerprint": data.fingerprint,
         "Sensitive columns": ", ".join(data.sensitive) or "none declared",

@@ -6,7 +6,7 @@ Both models answer the same rows, so every test here is a paired one:
 ROC AUC of a binary problem     DeLong's test for correlated areas
 accuracy                        McNemar's test: exact below 25 discordant rows, else with continuity correction
 errors of a forecast            Diebold-Mariano with the small-sample correction of Harvey, Leybourne and Newbold
-any other metric                paired bootstrap, stratified by class
+any other metric                paired bootstrap of rows, a class of fewer than 20 rows kept at its size
 no spread to resample from      approximate randomisation: the two answers of a row are swapped at random
 ==============================  ====================================================================================
 
@@ -39,10 +39,13 @@ from arkwright.evaluation.intervals import (
     DEFAULT_RESAMPLES,
     Interval,
     ReplicateMetrics,
+    Resampling,
     bootstrap,
     interval,
     jackknife,
+    rare_classes,
     resamples_for,
+    resampling_of,
 )
 from arkwright.evaluation.metric import METRICS, FloatArray, IntArray, require_finite
 from arkwright.evaluation.paired_tests import (
@@ -111,7 +114,7 @@ class MetricComparison(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ModelComparison(msgspec.Struct, frozen=True, kw_only=True):
-    """Two models on the same rows, metric by metric."""
+    """Two models on the same rows, metric by metric; ``resampling`` says how the resamples were drawn."""
 
     task: ComparedTask
     n_rows: int
@@ -119,6 +122,7 @@ class ModelComparison(msgspec.Struct, frozen=True, kw_only=True):
     alpha: float
     n_resamples: int
     seed: int
+    resampling: Resampling | None = None
 
     def of(self, metric: str) -> MetricComparison | None:
         """Return the comparison of one metric; None if it was not compared."""
@@ -190,6 +194,7 @@ def compare_models(
         alpha=alpha,
         n_resamples=wanted,
         seed=seed,
+        resampling="blocks of steps" if task == "forecasting" else resampling_of(pair.strata),
     )
 
 
@@ -208,9 +213,10 @@ class _Pair:
         self.names = names
         self.n_rows = int(truth.size)
         self.strata: IntArray | None = None
-        if task in ("binary", "multiclass"):
+        self.classified = task in ("binary", "multiclass")
+        if self.classified:
             self.codes: IntArray = truth.astype(np.int64)
-            self.strata = self.codes
+            self.strata = rare_classes(self.codes)
             as_task: Literal["binary", "multiclass"] = "binary" if task == "binary" else "multiclass"
             self.answers = tuple(as_probability(as_task, scores) for scores in (baseline_scores, candidate_scores))
         else:
@@ -219,7 +225,7 @@ class _Pair:
         self._replicates = tuple(self.metrics_of(answer, names) for answer in self.answers)
 
     def metrics_of(self, answer: FloatArray, names: tuple[str, ...]) -> ReplicateMetrics[str]:
-        if self.strata is not None:
+        if self.classified:
             return classification_replicates(self.codes, answer, names)
         return lambda weights: regression_metrics(self.values, answer, weights)
 
@@ -305,7 +311,7 @@ def _tested(
             return p_value, "DeLong", ""
     drawn = replicates["change", name]
     finite = drawn[np.isfinite(drawn)]
-    lonely = pair.strata is not None and bool((np.bincount(pair.codes) == 1).any())
+    lonely = pair.classified and bool((np.bincount(pair.codes) == 1).any())
     if abs(change) > _SAME and (lonely or not finite.size or float(np.ptp(finite)) <= _SAME * abs(change)):
         # Resampling never varies a class of one row, nor a difference that is the same in every resample.
         return _randomisation_p_value(pair, name, change, seed), "approximate randomisation", ""

@@ -8,24 +8,32 @@ Two questions, each answered by the first rule that applies; all rules are repor
 2. fairness is not acceptable -> REJECT
 3. a guardrail metric is worse than its tolerance allows -> REJECT
 4. the primary metric or a guardrail cannot be computed, or fairness is required and unknown -> ITERATE
-5. the primary metric shows no clear difference -> ITERATE where the candidate came out ahead, REJECT where it did not
-6. the improvement is smaller than asked for, or a success criterion is not met -> ITERATE
-7. latency, size, cost or another resource is over its limit -> ITERATE
-8. none of these -> PROMOTE
+5. a loss of a guardrail metric beyond its tolerance is not excluded -> ITERATE
+6. the primary metric shows no clear difference, whether the candidate came out ahead or not -> ITERATE
+7. the improvement is smaller than asked for, or a success criterion is not met -> ITERATE
+8. latency, size, cost or another resource is over its limit -> ITERATE
+9. none of these -> PROMOTE
 
 :func:`decide_version` takes a model version towards production with PROMOTE, CANARY, HOLD or REJECT:
 
 1. to 3. as above -> REJECT
 4. the evidence is incomplete -> HOLD
-5. the schema change is breaking -> HOLD, until callers have changed
-6. a resource is over its limit -> HOLD
-7. no clear difference, and a loss larger than the margin is not excluded -> HOLD
-8. no clear difference beyond the margin, or the risk is not low -> CANARY
-9. clearly better at low risk -> PROMOTE
+5. a loss of a guardrail metric beyond its tolerance is not excluded -> HOLD
+6. the schema change is breaking -> HOLD, until callers have changed
+7. a resource is over its limit -> HOLD
+8. no clear difference, and a loss larger than the margin is not excluded -> HOLD
+9. no clear difference beyond the margin, or the risk is not low -> CANARY
+10. clearly better at low risk -> PROMOTE
 
 "Worse", "better" and "no clear difference" are the outcomes of :func:`arkwright.evaluation.comparison.compare_models`,
 with its tests, its level and Holm's correction. There is no clock and no chance here: the same evidence, the same
 answer.
+
+A guardrail asks the other way round: not whether harm is shown, but whether it is excluded. With a tolerance, the 95 %
+interval of the change must end before it (non-inferiority). Without one no finite sample can exclude every loss, so a
+worsening whose own one-sided p-value is below alpha speaks against it; Holm's correction is left out there, for it
+would let a guardrail pass because others are watched too. A chance difference therefore stops an equal candidate in
+one of twenty guardrails without tolerance: name a tolerance.
 
 References
 ----------
@@ -56,7 +64,7 @@ CANARY_TRAFFIC_PERCENT = 10
 
 
 class Guardrail(msgspec.Struct, frozen=True, kw_only=True):
-    """A metric that must not get worse by more than ``tolerance``, in its own unit."""
+    """A metric that must not get worse by more than ``tolerance``, in its own unit; 0: not at all."""
 
     metric: str
     tolerance: float = 0.0
@@ -190,9 +198,14 @@ def recommend(
     steps: list[tuple[Recommended, Rule]] = [
         *(("REJECT", rule) for rule in evidence.refusals()),
         ("ITERATE", evidence.incomplete()),
+        ("ITERATE", evidence.not_excluded()),
         (
-            "REJECT",
-            _rule("no improvement", unclear and improvement <= 0, f"The candidate is not ahead. {evidence.summary}"),
+            "ITERATE",
+            _rule(
+                "no improvement",
+                unclear and improvement <= 0,
+                f"The candidate is not ahead, and not shown to be worse. {evidence.summary}",
+            ),
         ),
         (
             "ITERATE",
@@ -270,6 +283,7 @@ def decide_version(
     steps: list[tuple[VersionDecided, Rule]] = [
         *(("REJECT", rule) for rule in evidence.refusals()),
         ("HOLD", evidence.incomplete()),
+        ("HOLD", evidence.not_excluded()),
         (
             "HOLD",
             _rule(
@@ -351,9 +365,7 @@ class _Evidence:
         ]
         unfair = self._fairness is not None and self._fairness.acceptable is False
         fairness = self._fairness.detail if self._fairness is not None else "Fairness was not measured."
-        kept = (
-            f"{len(self._guardrails)} guardrail metrics hold." if self._guardrails else "There is no guardrail metric."
-        )
+        kept = "No guardrail is shown to be worse." if self._guardrails else "There is no guardrail metric."
         return [
             _rule("primary metric worse", self.primary.outcome == "worse", self.summary, self.summary),
             _rule("unfair", unfair, fairness, fairness),
@@ -369,6 +381,14 @@ class _Evidence:
         if self._require_fairness and (self._fairness is None or self._fairness.acceptable is None):
             missing.append(f"Fairness is not known. {self._fairness.detail if self._fairness else ''}".strip())
         return _rule("evidence incomplete", bool(missing), " ".join(dict.fromkeys(missing)), "Everything was measured.")
+
+    def not_excluded(self) -> Rule:
+        found = [_guardrail_loss(item, metric, self.comparison.alpha) for item, metric in self._guardrails]
+        possible = [sentence for sentence in found if sentence]
+        kept = (
+            f"{len(self._guardrails)} guardrail metrics hold." if self._guardrails else "There is no guardrail metric."
+        )
+        return _rule("guardrail loss not excluded", bool(possible), " ".join(possible), kept)
 
     def over_limits(self) -> Rule:
         over = [item.detail for item in self.trade_offs if item.within_limits is False]
@@ -471,6 +491,21 @@ def _worst_case(item: MetricComparison) -> float | None:
     if ends[0] is None or ends[1] is None:
         return None
     return min(METRICS[item.metric].sign * end for end in ends if end is not None)
+
+
+def _guardrail_loss(item: Guardrail, found: MetricComparison, alpha: float) -> str:
+    """Say what speaks for a loss beyond the tolerance; empty if nothing does."""
+    if found.outcome == "not computable" or found.improvement is None or found.p_value is None:
+        return ""
+    if item.tolerance > 0:
+        worst = _worst_case(found)
+        if worst is not None and worst > -item.tolerance:
+            return ""
+        return f"A loss of more than {item.tolerance:.4g} in a guardrail is not excluded. {_sentence(found)}"
+    one_sided = found.p_value / 2
+    if found.improvement >= 0 or one_sided >= alpha:
+        return ""
+    return f"A guardrail came out worse (one-sided p {_p(one_sided)} on its own). {_sentence(found)}"
 
 
 def _unmet(comparison: ModelComparison, item: Criterion) -> str:

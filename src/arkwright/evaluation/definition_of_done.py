@@ -1,5 +1,7 @@
 """When a model is ready for production: eleven items, each met, not met or unknown, with its evidence.
 
+Of three items an evaluation cannot know anything (:data:`NOT_CONNECTED`): they stay unknown, and say so.
+
 An item is *met* only by a fact that says so and names its evidence. A fact without evidence is a claim and leaves the
 item *unknown*, as does no fact at all; both count as not complete.
 
@@ -69,6 +71,14 @@ ITEMS: dict[str, tuple[str, str]] = {
     ),
 }
 """The items by key: what must hold, and what to do where it does not."""
+
+
+NOT_CONNECTED: dict[str, str] = {
+    "load_tested": "an evaluation is not connected with load tests: look at the report of yours",
+    "drift_detection": "an evaluation does not look at deployments: `arkwright monitor` shows what is watched",
+    "dashboards": "an evaluation does not look at dashboards",
+}
+"""Items about which an evaluation cannot know anything, and why: people have to look."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,7 +189,13 @@ def fact_of_tests(outcomes: Mapping[Literal["unit", "model", "integration"], boo
 def _judge(key: str, fact: Fact | None) -> DoneItem:
     title, remedy = ITEMS[key]
     if fact is None:
-        return DoneItem(key=key, title=title, status="unknown", reason="nothing is known about it", remedy=remedy)
+        return DoneItem(
+            key=key,
+            title=title,
+            status="unknown",
+            reason=NOT_CONNECTED.get(key, "nothing is known about it"),
+            remedy=remedy,
+        )
     evidence = tuple(each for each in fact.evidence if each.strip())
     if fact.met and evidence:
         return DoneItem(key=key, title=title, status="met", evidence=evidence, reason=fact.reason)

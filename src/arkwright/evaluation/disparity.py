@@ -4,8 +4,17 @@ A disparity is between two named groups, the highest and the lowest; its interva
 cut at the ends of the measure's range. That the two were picked for being extreme is not corrected for in the
 interval. It is in ``beyond_chance``, which looks at *every* pair of groups that misses the threshold, so that a small
 extreme group cannot hide a sure difference between two large ones: a pair counts if its difference, in standard
-errors, exceeds the 95th percentile of the largest such difference over all pairs when every group's replicates are
-moved to a common mean (single-step max-T, Westfall & Young).
+errors, exceeds the 95th percentile of the largest such difference over all pairs of groups that are alike
+(single-step max-T, Westfall & Young). For rates, those are groups whose hits are drawn at one common rate
+(:mod:`arkwright.evaluation.group_chance`); for errors, every group's replicates moved to a common mean.
+
+For selection rates, what is beyond chance is that there *is* a difference; that it is larger than the threshold is its
+estimate: 29 CFR 1607.4(D) asks for size and significance apart. The other thresholds are conventions and no law, so a
+difference in error rates or residuals is beyond chance only by as much as it exceeds its threshold. For a calibration
+error it is that there is one, and its size is taken without what noise adds to it.
+
+The gated measures of one column share the 5 %: each rate that can fail the model is tested at 5 % divided by how many
+such rates there are (Bonferroni). Columns do not share it: each is a question of its own.
 
 References
 ----------
@@ -16,6 +25,8 @@ odds. The differences are those of ``fairlearn.metrics``.
 Bellamy et al. (2019), "AI Fairness 360", IBM J. Res. Dev. 63: differences within 0.1 of zero are taken as fair.
 Saleiro et al. (2018), "Aequitas: A Bias and Fairness Audit Toolkit": ratios of error rates, accepted from 0.8.
 Westfall & Young (1993), "Resampling-Based Multiple Testing", chapter 2: the max-T adjustment.
+Chouldechova (2017), "Fair Prediction with Disparate Impact", Big Data 5: calibrated scores and unequal base rates leave
+error rates unequal.
 Cohen (1988), "Statistical Power Analysis for the Behavioral Sciences": 0.2 standard deviations is a small effect.
 """
 
@@ -29,7 +40,8 @@ import msgspec
 import numpy as np
 
 from arkwright.core.errors import Invalid
-from arkwright.evaluation.group_metrics import MIN_CASES, MIN_ROWS, GroupMetrics, Measured, group_interval
+from arkwright.evaluation.group_chance import Pairs, compare_rates, excess
+from arkwright.evaluation.group_metrics import MIN_CASES, MIN_ROWS, GroupMetrics, Measured, error_interval
 from arkwright.evaluation.groups import Groups
 from arkwright.evaluation.intervals import LEVEL, Interval, interval
 from arkwright.evaluation.metric import FloatArray
@@ -53,6 +65,8 @@ class Measure:
         None: shown and not judged.
     standardized
         The difference is divided by the standard deviation of all residuals.
+    exceeds
+        Of a difference: beyond chance is only what is beyond chance *larger than the threshold*.
     """
 
     name: str
@@ -61,13 +75,14 @@ class Measure:
     kind: Kind
     threshold: float | None
     standardized: bool = False
+    exceeds: bool = False
 
 
 RATE_MEASURES = (
     Measure("disparate_impact_ratio", "disparate impact ratio", ("selection_rate",), "ratio", 0.8),
     Measure("demographic_parity_difference", "demographic parity difference", ("selection_rate",), "difference", 0.1),
-    Measure("equal_opportunity_difference", "equal opportunity difference", ("tpr",), "difference", 0.1),
-    Measure("equalized_odds_difference", "equalised odds difference", ("tpr", "fpr"), "difference", 0.1),
+    Measure("equal_opportunity_difference", "equal opportunity difference", ("tpr",), "difference", 0.1, exceeds=True),
+    Measure("equalized_odds_difference", "equalised odds difference", ("tpr", "fpr"), "difference", 0.1, exceeds=True),
     Measure("fnr_ratio", "ratio of false negative rates", ("fnr",), "ratio", 0.8),
     Measure("worst_group_ece", "calibration error of the worst group", ("ece",), "highest", 0.05),
 )
@@ -82,6 +97,7 @@ ERROR_MEASURES = (
         "difference",
         0.2,
         standardized=True,
+        exceeds=True,
     ),
     Measure("mean_prediction_difference", "difference in mean prediction", ("mean_prediction",), "difference", None),
     Measure("mean_residual_difference", "difference in mean residual", ("mean_residual",), "difference", None),
@@ -90,7 +106,17 @@ ERROR_MEASURES = (
 )
 """For a predicted number."""
 
-GATES = frozenset({"disparate_impact_ratio", "demographic_parity_difference", "worst_group_ece"})
+GATES = frozenset(
+    {
+        "disparate_impact_ratio",
+        "demographic_parity_difference",
+        "equal_opportunity_difference",
+        "worst_group_ece",
+        "standardized_residual_difference",
+    }
+)
+"""Without a gate: equalised odds and ratios of error rates, which calibrated scores cannot make equal where base rates
+differ (Chouldechova 2017); and ratios of mean errors, which are unequal wherever a group's own outcomes spread more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +169,10 @@ class Disparity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lowest, highest
         The two groups compared; ``lowest`` is empty for a measure that is about the highest alone.
     beyond_chance
-        The two groups that miss the threshold most surely; for a calibration error, the one whose whole interval is
-        above it. Empty if chance may explain what was found, or the measure is met.
+        Of the groups that miss the threshold, the two whose difference is surest; for a calibration error, the one
+        that is miscalibrated most surely. Empty if chance may explain what was found, or the measure is met.
+    by_chance
+        For a calibration error: what the highest group would show on average if its scores were calibrated.
     left_out
         Groups too small, or without the rows the rate is taken over.
     """
@@ -161,6 +189,7 @@ class Disparity(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     lowest: str = ""
     highest: str = ""
     left_out: tuple[str, ...] = ()
+    by_chance: float | None = None
 
 
 def compare(
@@ -173,7 +202,14 @@ def compare(
     residual_std: float = 1.0,
 ) -> tuple[Disparity, ...]:
     """Compare the groups by each measure."""
-    return tuple(_compare(measure, measured, described, groups, rules, residual_std) for measure in measures)
+    gated = {metric for measure in measures if measure.name in rules.gates for metric in measure.metrics}
+    shared = 1.0 - (1.0 - LEVEL) / max(len(gated), 1)
+    return tuple(
+        _compare(
+            measure, measured, described, groups, rules, residual_std, shared if measure.name in rules.gates else LEVEL
+        )
+        for measure in measures
+    )
 
 
 def _compare(
@@ -183,45 +219,46 @@ def _compare(
     groups: Groups,
     rules: Rules,
     residual_std: float,
+    level: float,
 ) -> Disparity:
-    found = [_extremes(measure, metric, measured, described, groups, rules) for metric in measure.metrics]
-    problem = next((item for item in found if isinstance(item, str)), None)
-    left_out = _left_out(measure.metrics, measured, described, rules)
-    if problem is None and measure.standardized and residual_std <= 0:
-        problem = "all residuals are equal"
+    scale = residual_std if measure.standardized else 1.0
     threshold = rules.thresholds.get(measure.name, measure.threshold)
     accepted: Literal["above", "at most"] = "above" if measure.kind == "ratio" else "at most"
-    gated = measure.name in rules.gates
-    if problem is not None:
-        return Disparity(
-            name=measure.name,
-            title=measure.title,
-            value=Interval(value=None, low=None, high=None, reason=problem),
-            threshold=threshold,
-            accepted=accepted,
-            verdict="not computable",
-            gated=gated,
-            left_out=left_out,
-        )
-    widest = max((item for item in found if not isinstance(item, str)), key=lambda item: item.value)
-    scale = residual_std if measure.standardized else 1.0
-    value, replicates = widest.value / scale, widest.replicates / scale
-    bounded = interval(value, _cut(measure, value, replicates))
-    if measure.kind == "highest" and bounded.high is not None:
-        bounded = msgspec.structs.replace(bounded, high=max(bounded.high, value))
-    return Disparity(
+    bare = Disparity(
         name=measure.name,
         title=measure.title,
-        value=bounded,
+        value=Interval(value=None, low=None, high=None, reason="all residuals are equal"),
         threshold=threshold,
         accepted=accepted,
+        verdict="not computable",
+        gated=measure.name in rules.gates,
+        left_out=_left_out(measure.metrics, measured, described, rules),
+    )
+    if scale <= 0:
+        return bare
+    found = [_extremes(measure, metric, measured, described, groups, rules) for metric in measure.metrics]
+    problems = [item for item in found if isinstance(item, str)]
+    known = [item for item in found if not isinstance(item, str)]
+    widest = max(known, key=lambda item: item.value, default=None)
+    # The larger of two is at least the one that is known: where that one misses the threshold, it is enough.
+    if widest is None or (problems and _verdict(widest.value / scale, threshold, accepted) != "not met"):
+        return msgspec.structs.replace(bare, value=Interval(value=None, low=None, high=None, reason=problems[0]))
+    value, replicates = widest.value / scale, widest.replicates / scale
+    surest, excessive = _beyond_chance(measure, measured, described, groups, rules, threshold, scale, level)
+    if measure.kind == "highest":
+        bounded = error_interval(value, replicates, beyond_chance=widest.high in excessive)
+    else:
+        bounded = interval(value, np.clip(replicates, 0.0, 1.0 if measure.kind == "ratio" else None))
+    drawn = measured.by_chance.get(widest.metric) if measure.kind == "highest" else None
+    return msgspec.structs.replace(
+        bare,
+        value=bounded,
         verdict=_verdict(value, threshold, accepted),
-        gated=gated,
-        beyond_chance=_beyond_chance(measure, measured, described, groups, rules, threshold, scale),
+        beyond_chance=surest,
+        by_chance=None if drawn is None else float(drawn[:, widest.high].mean()),
         metric=widest.metric,
         lowest="" if measure.kind == "highest" else groups.labels[widest.low],
         highest=groups.labels[widest.high],
-        left_out=left_out,
     )
 
 
@@ -282,13 +319,6 @@ def _left_out(
     )
 
 
-def _cut(measure: Measure, value: float, replicates: FloatArray) -> FloatArray:
-    if measure.kind == "highest":
-        # Calibration errors are biased upwards by noise: the basic interval takes that out (see group_interval).
-        return np.clip(2.0 * value - replicates, 0.0, 1.0)
-    return np.clip(replicates, 0.0, 1.0 if measure.kind == "ratio" else None)
-
-
 def _verdict(value: float, threshold: float | None, accepted: str) -> Verdict:
     if threshold is None:
         return "not judged"
@@ -303,31 +333,38 @@ def _beyond_chance(
     rules: Rules,
     threshold: float | None,
     scale: float,
-) -> tuple[str, ...]:
+    level: float,
+) -> tuple[tuple[str, ...], set[int]]:
+    """Return the group or groups that miss the threshold most surely; and the groups miscalibrated beyond chance."""
     best: tuple[float, tuple[str, ...]] = (0.0, ())
+    excessive: set[int] = set()
+    place = groups.place()
     for metric in measure.metrics:
         values, replicates = measured.values[metric], measured.replicates[metric]
-        place = groups.place()
         judged = sorted(
             (code for code, group in enumerate(described) if _counts(metric, values[code], group, rules)),
             key=lambda code: place[code],
         )
-        if measure.kind == "highest":
-            for code in judged:
-                low = group_interval(metric, values[code], replicates[:, code], described[code].n_rows).low or 0.0
-                if threshold is not None and low > max(threshold, best[0]):
-                    best = (low, (groups.labels[code],))
+        if measure.kind == "highest" and judged:
+            over = excess(values[judged], measured.by_chance[metric][:, judged], level=level)
+            excessive = {code for code, sure in zip(judged, over.beyond_chance, strict=True) if sure}
+            missed = over.beyond_chance & (over.corrected > (0.0 if threshold is None else threshold))
+            if missed.any():
+                surest = int(np.argmax(np.where(missed, over.in_deviations, 0.0)))
+                best = (float(over.in_deviations[surest]), (groups.labels[judged[surest]],))
         elif len(judged) >= 2:
-            found = _surest_pair(measure, values[judged] / scale, replicates[:, judged] / scale, threshold)
+            if metric in measured.cases:
+                cases, n_draws = measured.cases[metric][judged], replicates.shape[0]
+                pairs = compare_rates(values[judged], cases, level=level, seed=measured.seed, n_draws=n_draws)
+            else:
+                pairs = _compare_means(values[judged] / scale, replicates[:, judged] / scale, level)
+            found = _surest_pair(measure, values[judged] / scale, pairs, threshold)
             if found is not None and found[0] > best[0]:
                 best = (found[0], tuple(groups.labels[judged[index]] for index in found[1:]))
-    return best[1]
+    return best[1], excessive
 
 
-def _surest_pair(
-    measure: Measure, values: FloatArray, replicates: FloatArray, threshold: float | None
-) -> tuple[float, int, int] | None:
-    """Return the largest difference in standard errors that chance does not explain, and its lower and higher group."""
+def _compare_means(values: FloatArray, replicates: FloatArray, level: float) -> Pairs:
     one, other = np.triu_indices(values.size, k=1)
     centred = replicates - np.nanmean(replicates, axis=0)
     drawn = centred[:, one] - centred[:, other]
@@ -335,7 +372,16 @@ def _surest_pair(
     gap = np.abs(values[one] - values[other])
     in_errors = np.divide(gap, error, out=np.where(gap > 0, np.inf, 0.0), where=error > 0)
     by_chance = np.divide(np.abs(drawn), error, out=np.zeros_like(drawn), where=error > 0)
-    critical = np.percentile(np.nan_to_num(by_chance).max(axis=1), 100.0 * LEVEL)
+    critical = np.percentile(np.nan_to_num(by_chance).max(axis=1), 100.0 * level)
+    return Pairs(one, other, in_errors, error, float(critical))
+
+
+def _surest_pair(
+    measure: Measure, values: FloatArray, pairs: Pairs, threshold: float | None
+) -> tuple[float, int, int] | None:
+    """Return the largest difference in standard errors that chance does not explain, and its lower and higher group."""
+    one, other = pairs.one, pairs.other
+    gap = np.abs(values[one] - values[other])
     low, high = np.minimum(values[one], values[other]), np.maximum(values[one], values[other])
     if threshold is None:
         missed = gap > 0
@@ -343,9 +389,13 @@ def _surest_pair(
         missed = low <= threshold * high
     else:
         missed = gap > threshold
+    in_errors = pairs.in_errors
+    if measure.exceeds and threshold is not None:
+        over = np.maximum(gap - threshold, 0.0)
+        in_errors = np.divide(over, pairs.error, out=np.where(over > 0, np.inf, 0.0), where=pairs.error > 0)
     in_errors = np.where(missed & (gap > 0), in_errors, 0.0)
     surest = int(np.argmax(in_errors))
-    if in_errors[surest] <= critical:
+    if in_errors[surest] <= pairs.critical:
         return None
     pair = (int(one[surest]), int(other[surest]))
     below, above = sorted(pair, key=lambda index: values[index])

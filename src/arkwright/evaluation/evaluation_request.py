@@ -13,6 +13,7 @@ from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
 from arkwright.core.errors import Invalid
 from arkwright.core.structs import prepared
+from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
 from arkwright.evaluation.errors import columns_unknown, target_missing
 from arkwright.evaluation.metric import METRICS
@@ -60,9 +61,13 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
     gives_reasons: bool | None = None
     semantics: dict[str, Semantics] = {}
     immutable: tuple[str, ...] = ()
+    limits: tuple[ColumnLimit, ...] = ()
+    no_people: str = ""
     hypothesis: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     criteria: tuple[Criterion, ...] = ()
+    margin: float = 0.0
+    minimum_improvement: float = 0.0
     stated: CardStatements = CardStatements()
     seed: int = 0
     notes: tuple[str, ...] = ()
@@ -141,12 +146,14 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
                 code="evaluation.bins",
                 hint="Give rising edges, such as [18, 30, 50], or a number of groups from 2.",
             )
-    if request.favourable is not None and str(request.favourable) not in {str(label) for label in signature.classes}:
+    favourable_class(request.favourable, signature)
+    if request.no_people and request.sensitive:
         raise Invalid(
-            f"{request.favourable!r} is no class of the model.",
-            code="evaluation.favourable",
-            hint=f"Its classes are: {', '.join(str(label) for label in signature.classes) or 'none'}.",
+            "Sensitive columns are named, and it is stated that no people are concerned.",
+            code="evaluation.no_people",
+            hint="Say one of the two.",
         )
+    _check_limits(request, signature)
     if request.costs is not None and signature.task != "binary":
         raise Invalid(
             "Costs of wrong decisions are for models of two classes.",
@@ -158,6 +165,58 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
         from arkwright.evaluation.behaviour_spec import parse_behaviour  # noqa: PLC0415 - needs a YAML reader
 
         parse_behaviour(request.behaviour)
+
+
+def favourable_class(wanted: Label | None, signature: Signature) -> Label | None:
+    """Return the model's class that is meant: the same value, or else the one that is written the same way.
+
+    Examples
+    --------
+    >>> favourable_class("1", Signature(task="binary", target="y", columns=(), classes=(0, 1)))
+    1
+
+    Raises
+    ------
+    Invalid
+        If it is no class of the model.
+    """
+    if wanted is None:
+        return None
+    # 1 == True in Python, and a class 1 is not a class true.
+    same = [label for label in signature.classes if type(label) is type(wanted) and label == wanted]
+    same += [label for label in signature.classes if str(label) == str(wanted)]
+    if not same:
+        raise Invalid(
+            f"{wanted!r} is no class of the model.",
+            code="evaluation.favourable",
+            hint=f"Its classes are: {', '.join(str(label) for label in signature.classes) or 'none'}.",
+        )
+    return same[0]
+
+
+def _check_limits(request: EvaluationRequest, signature: Signature) -> None:
+    kinds = {column.name: column.kind for column in signature.columns}
+    named = [limit.name for limit in request.limits]
+    unknown = [name for name in (*named, *request.immutable) if name not in kinds]
+    if unknown:
+        raise columns_unknown(unknown, list(kinds), "input")
+    for limit in request.limits:
+        problem = ""
+        numeric = limit.direction != "any" or limit.low is not None or limit.high is not None
+        if named.count(limit.name) > 1:
+            problem = "it has more than one"
+        elif kinds[limit.name] == "categorical" and numeric:
+            problem = "a category neither rises nor falls; name the levels it may have"
+        elif kinds[limit.name] != "categorical" and limit.levels:
+            problem = "levels are for categories; give low, high or a direction"
+        elif limit.low is not None and limit.high is not None and limit.low > limit.high:
+            problem = "low is above high"
+        if problem:
+            raise Invalid(
+                f"The limit of {limit.name!r} cannot be used: {problem}.",
+                code="evaluation.limits",
+                hint='Write it as {"name": "age", "direction": "up"}, or with fixed, low and high, or levels.',
+            )
 
 
 def _check_metrics(request: EvaluationRequest, signature: Signature) -> None:

@@ -154,6 +154,8 @@ def assemble(
         why = not_done.get("performance", "The section was not computed.")
         raise NotComputed(f"Without its metrics there is no evaluation. {why}")
     incomplete: dict[str, str] = {name: why for name, why in not_done.items() if sections.get(name) is None}
+    if data.no_people and sections.get("fairness") is None:
+        incomplete["fairness"] = f"It was stated that nobody needs to be compared: {data.no_people}"
     for name in SECTIONS:
         if sections.get(name) is None:
             incomplete.setdefault(name, "It was not asked for.")
@@ -175,7 +177,7 @@ def assemble(
         explanations=sections.get("explanations"),
         behaviour=sections.get("behaviour"),
         challenge=sections.get("challenge"),
-        definition_of_done=check_definition_of_done(_facts(sections, not_done, facts)),
+        definition_of_done=check_definition_of_done(_facts(data, sections, not_done, facts)),
         fold_spread=fold_spread(fold_values) if len(fold_values) else None,
         not_done=incomplete,
         seed=options.seed,
@@ -219,7 +221,10 @@ def _behaviour(material: Material, options: Options) -> BehaviourReport:
 
 
 def _facts(
-    sections: Mapping[SectionName, Any], not_done: Mapping[SectionName, str], facts: Mapping[str, Fact]
+    data: DataUsed,
+    sections: Mapping[SectionName, Any],
+    not_done: Mapping[SectionName, str],
+    facts: Mapping[str, Fact],
 ) -> dict[str, Fact]:
     """Add what the document shows; a given fact goes first, and a failing behaviour test before that."""
     fairness, behaviour = sections.get("fairness"), sections.get("behaviour")
@@ -229,6 +234,9 @@ def _facts(
         if fairness is None
         else Fact(met=True, evidence=("/fairness/report",), reason=f"the outcome is {fairness.status}"),
     }
+    if fairness is None and data.no_people:
+        reason = f"it was stated that nobody needs to be compared: {data.no_people}"
+        shown["fairness"] = Fact(met=True, evidence=("/data/no_people",), reason=reason)
     if behaviour is not None:
         shown["tests"] = fact_of_tests({"model": behaviour.passed}, "/behaviour")
     known = {**shown, **facts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from arkwright.contracts import Signature
@@ -80,16 +81,19 @@ def examine_challenge(
     }
     return ChallengeSection(
         baseline=baseline.subject,
+        seen=baseline.seen,
         hypothesis=options.hypothesis,
         comparison=comparison,
-        recommendation=recommend(comparison, criteria=options.criteria, **common),
+        recommendation=recommend(
+            comparison, criteria=options.criteria, minimum_improvement=options.minimum_improvement, **common
+        ),
         version=decide_version(
             comparison,
             schema_compatibility(baseline.signature, material.signature, same_learner=same_learner),
             margin=options.margin,
             **common,
         ),
-        notes=tuple(parts.notes),
+        notes=(*([baseline.seen] if baseline.seen else []), *parts.notes),
     )
 
 
@@ -137,15 +141,13 @@ def _fairness_evidence(
         report = parts.take("Fairness", audit, material.signature, sample.truth, sample.scores, groups, options)
     if report is None or not report.columns:
         return FairnessEvidence(acceptable=None, detail="The groups could not be compared.")
-    failed = [column for column in report.columns if column.judged and column.status == "Fail"]
+    judged = [column for column in report.columns if column.judged]
+    failed = [column for column in judged if column.status == "Fail"]
+    refused = _refused_by_regulation(fairness)
+    if not failed and refused:
+        return FairnessEvidence(acceptable=False, detail=refused)
     if not failed:
-        warned = list(dict.fromkeys(item.column for item in report.columns if item.judged and item.status == "Warning"))
-        detail = (
-            f"No gated measure fails beyond chance; look again at {', '.join(warned)}."
-            if warned
-            else ("Every gated measure of fairness is met.")
-        )
-        return FairnessEvidence(acceptable=True, detail=detail)
+        return _without_failure(judged)
     other = audit(material.signature, sample.truth, baseline_scores, groups, options, n_resamples=2)
     sentences = [
         _against(column, item, other.column(column.column, column.outcome))
@@ -153,7 +155,37 @@ def _fairness_evidence(
         for item in column.disparities
         if item.gated and item.verdict == "not met" and item.beyond_chance
     ]
-    return FairnessEvidence(acceptable=False, detail="It is not fair enough. " + " ".join(sentences))
+    told = ["It is not fair enough.", *sentences, *([refused] if refused else [])]
+    return FairnessEvidence(acceptable=False, detail=" ".join(told))
+
+
+def _refused_by_regulation(fairness: FairnessSection | None) -> str:
+    """Say why the section fails where no comparison of groups does; empty if it does not fail."""
+    if fairness is None or fairness.status != "Fail":
+        return ""
+    law = fairness.regulation
+    if law is None or law.status != "Fail":
+        return "The fairness section fails." if fairness.report.status != "Fail" else ""
+    concerns = [f"{flag.title} ({flag.article})" for flag in law.flags if flag.severity == "concern"]
+    return f"A regulation speaks against it: {'; '.join(concerns)}."
+
+
+def _without_failure(judged: Sequence[ColumnFairness]) -> FairnessEvidence:
+    """Judge columns none of which fails: acceptable only if every gated measure of each could be computed."""
+    unknown = [
+        f"{_capital(item.title)} by {column.column} is not computable, because {item.value.reason or 'too few rows'}."
+        for column in judged
+        for item in column.disparities
+        if item.gated and item.verdict == "not computable"
+    ]
+    if unknown or not judged:
+        return FairnessEvidence(acceptable=None, detail=" ".join(unknown) or "No outcome of a group was judged.")
+    warned = list(dict.fromkeys(item.column for item in judged if item.status == "Warning"))
+    if warned:
+        detail = f"No gated measure fails beyond chance; look again at {', '.join(warned)}."
+    else:
+        detail = "Every gated measure of fairness is met."
+    return FairnessEvidence(acceptable=True, detail=detail)
 
 
 def _against(column: ColumnFairness, found: Disparity, other: ColumnFairness) -> str:
@@ -162,8 +194,11 @@ def _against(column: ColumnFairness, found: Disparity, other: ColumnFairness) ->
     wanted = "" if found.threshold is None else f", {found.accepted} {found.threshold:g} is accepted"
     who = f" (lowest: {found.lowest}, highest: {found.highest})" if found.lowest and found.highest else ""
     value = "not computable" if found.value.value is None else f"{found.value.value:.2f}"
-    title = found.title[0].upper() + found.title[1:]
-    return f"{title} by {column.column} is {value}{who}{wanted}; {known}."
+    return f"{_capital(found.title)} by {column.column} is {value}{who}{wanted}; {known}."
+
+
+def _capital(title: str) -> str:
+    return title[0].upper() + title[1:]
 
 
 def _resources(

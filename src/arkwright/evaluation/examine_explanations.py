@@ -22,7 +22,7 @@ from arkwright.evaluation.counterfactual import (
 )
 from arkwright.evaluation.examine_fairness import favourable_code
 from arkwright.evaluation.importance import ColumnGroup, GroupImportance, correlated_groups, group_importance
-from arkwright.evaluation.material import Material, Options, Parts, Profile, Sample, sample_of
+from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Profile, Sample, sample_of
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import ExplanationSection
 from arkwright.evaluation.partial_dependence import (
@@ -124,6 +124,8 @@ def _importance(
     material: Material, sample: Sample, groups: Sequence[ColumnGroup], options: Options
 ) -> tuple[GroupImportance, ...]:
     metric, task = options.metric_of(material.signature), material.signature.task
+    if not np.isfinite(score_metric(task, metric, sample.truth, sample.scores)):
+        raise NotComputed(f"The {METRICS[metric].title} of these rows is not defined, so shuffling cannot lower it.")
     return group_importance(
         material.predict,
         lambda scores, rows: score_metric(task, metric, sample.truth[rows], scores),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from arkwright.bundles import POSITIVE_THRESHOLD, fit_encoder
 from arkwright.contracts import Signature
+from arkwright.contracts.signature import Label
+from arkwright.core.errors import Invalid
+from arkwright.evaluation.evaluation_request import favourable_class
 from arkwright.evaluation.fairness import (
     FairnessReport,
     audit_binary,
@@ -17,6 +22,7 @@ from arkwright.evaluation.fairness import (
     audit_regression,
     sensitive_groups,
 )
+from arkwright.evaluation.fairness_findings import assumed_favourable
 from arkwright.evaluation.groups import Groups
 from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Sample, sample_of
 from arkwright.evaluation.metric import FloatArray
@@ -27,6 +33,8 @@ from arkwright.evaluation.regulation import overall_status, regulatory_flags
 from arkwright.evaluation.report import as_probability
 
 QUARTILES = 4
+MAX_PAIRS = 6
+"""Pairs of sensitive columns that are looked at together: those of the first four columns."""
 _MOST_LEVELS = 10
 _MOST_TRAINED_ROWS = 20_000
 
@@ -48,12 +56,10 @@ def examine_fairness(material: Material, options: Options) -> FairnessSection:
     groups = groups_for(material, options, sample.rows, parts)
     if not groups:
         raise NotComputed(" ".join(parts.notes))
-    if options.favourable is None and material.signature.task == "binary":
-        parts.notes.append(
-            f"Favourable outcome: none was named, so it is taken to be {material.signature.classes[1]}, the positive "
-            "class; name the other one if that is what people want."
-        )
     report = audit(material.signature, sample.truth, sample.scores, groups, options)
+    if options.favourable is None and material.signature.task == "binary":
+        assumed = assumed_favourable(str(material.signature.classes[1]))
+        report = msgspec.structs.replace(report, assumptions=(*report.assumptions, assumed))
     proxies = [parts.take(f"Proxies of {name}", _proxies, sample, name, held, options) for name, held in groups.items()]
     found = tuple(item for item in proxies if item is not None)
     regulation = regulatory_flags(
@@ -99,7 +105,7 @@ def audit(
     *,
     n_resamples: int | None = None,
 ) -> FairnessReport:
-    """Audit by the task; two sensitive columns are also looked at together.
+    """Audit by the task; each two of the first sensitive columns are also looked at together.
 
     Raises
     ------
@@ -107,15 +113,11 @@ def audit(
         If the favourable class is none of the model's.
     """
     names = list(groups)
-    pairs = [(names[0], names[1])] if len(names) == 2 else []
+    pairs = list(combinations(names, 2))[:MAX_PAIRS]
     wanted = options.resamples if n_resamples is None else n_resamples
     if signature.task == "regression":
         return audit_regression(truth, scores[:, 0], groups, intersections=pairs, seed=options.seed, n_resamples=wanted)
-    if options.favourable is not None and options.favourable not in signature.classes:
-        raise NotComputed(
-            f"The favourable class {options.favourable!r} is none of the model's.",
-            hint=f"They are {', '.join(map(str, signature.classes))}.",
-        )
+    favourable = wanted_class(signature, options)
     if signature.task == "binary":
         return audit_binary(
             truth,
@@ -132,7 +134,7 @@ def audit(
         scores,
         groups,
         labels=signature.classes,
-        favourable=() if options.favourable is None else (options.favourable,),
+        favourable=() if favourable is None else (favourable,),
         intersections=pairs,
         seed=options.seed,
         n_resamples=wanted,
@@ -140,8 +142,31 @@ def audit(
 
 
 def favourable_code(signature: Signature, options: Options) -> Literal[0, 1]:
-    """Return the code of the class that is good for the person."""
-    return 0 if options.favourable is not None and options.favourable == signature.classes[0] else 1
+    """Return the code of the class that is good for the person; without one named, of the positive class.
+
+    Raises
+    ------
+    NotComputed
+        If the favourable class is none of the model's.
+    """
+    favourable = wanted_class(signature, options)
+    return 0 if favourable is not None and signature.classes.index(favourable) == 0 else 1
+
+
+def wanted_class(signature: Signature, options: Options) -> Label | None:
+    """Return the class that is meant by ``options.favourable``, which a request may have written as text.
+
+    Raises
+    ------
+    NotComputed
+        If it is none of the model's.
+    """
+    try:
+        return favourable_class(options.favourable, signature)
+    except Invalid as problem:
+        raise NotComputed(
+            f"The favourable class {options.favourable!r} is none of the model's.", hint=problem.hint
+        ) from problem
 
 
 def _proxies(sample: Sample, name: str, groups: Groups, options: Options) -> ProxyReport:

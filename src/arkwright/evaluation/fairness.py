@@ -8,17 +8,24 @@ measure                          definition                                     
 ===============================  ==============================================  =========  =======
 disparate_impact_ratio           lowest / highest selection rate                 > 0.8      yes
 demographic_parity_difference    highest - lowest selection rate                 <= 0.1     yes
-equal_opportunity_difference     highest - lowest TPR                            <= 0.1     no
+equal_opportunity_difference     highest - lowest TPR                            <= 0.1     yes
 equalized_odds_difference        the larger of the differences in TPR and FPR    <= 0.1     no
 fnr_ratio                        lowest / highest FNR                            > 0.8      no
 worst_group_ece                  highest calibration error of a group            <= 0.05    yes
+standardized_residual_difference highest - lowest mean residual, in standard     <= 0.2     yes
+                                 deviations of the residuals
+mae_ratio                        lowest / highest mean absolute error            > 0.8      no
 ===============================  ==============================================  =========  =======
 
-The sources of measures and thresholds stand in :mod:`arkwright.evaluation.disparity`.
+The last two are for a predicted number. Equalised odds and ratios of errors have no gate, because a calibrated model
+cannot make them equal where groups differ in base rate or in spread; why stands with the sources of measures and
+thresholds in :mod:`arkwright.evaluation.disparity`. Equalised odds that miss the threshold in one of the two rates
+alone are judged by that one where the other is not defined.
 
 **Status.** ``Fail``: a gated measure is not met, and chance does not explain it for some pair of groups (for
 calibration: for some group). ``Warning``: a gated measure is not met but chance may explain it, or could not be
-computed, or a measure without a gate is not met. ``Pass``: none of these. Size and significance both count in the
+computed, or left out a group that is too small (of a column as it is; that two columns together have small groups is a
+note), or a measure without a gate is not met. ``Pass``: none of these. Size and significance both count in the
 Uniform Guidelines (29 CFR 1607.4(D)): a low ratio is no adverse impact where it rests on small numbers and is not
 significant.
 """
@@ -41,6 +48,7 @@ from arkwright.evaluation.fairness_findings import (
     bias_notes,
     disparity_findings,
     error_notes,
+    left_out_findings,
     residual_notes,
     small_notes,
 )
@@ -80,7 +88,10 @@ class ColumnFairness(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
-    """Every sensitive column's groups and measures; ``status`` is the worst of the judged ones."""
+    """Every sensitive column's groups and measures; ``status`` is the worst of the judged ones.
+
+    ``assumptions`` are what was taken for granted because nobody said so; they decide no status.
+    """
 
     task: Literal["binary", "multiclass", "regression"]
     n_rows: int
@@ -90,6 +101,7 @@ class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
     n_resamples: int = DEFAULT_RESAMPLES
     seed: int = 0
     min_rows: int = 30
+    assumptions: tuple[Finding, ...] = ()
 
     def column(self, name: str, outcome: str | None = None) -> ColumnFairness:
         """Return what was found about one column, by default for its first outcome.
@@ -107,8 +119,11 @@ class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def findings(self) -> tuple[Finding, ...]:
-        """Return the findings of all judged columns, the gravest first."""
-        found = [finding for column in self.columns if column.judged for finding in column.findings]
+        """Return the assumptions and the findings of all judged columns, the gravest first."""
+        found = [
+            *self.assumptions,
+            *(finding for column in self.columns if column.judged for finding in column.findings),
+        ]
         return tuple(sorted(found, key=lambda finding: ("fail", "warning", "note").index(finding.severity)))
 
 
@@ -333,6 +348,7 @@ class _Audit:
         n_resamples: int,
     ) -> None:
         self.columns = _checked_columns(sensitive, intersections, n_rows)
+        self.crossed = frozenset(self.columns) - frozenset(sensitive)
         self.weights = _checked_weights(weights, n_rows)
         self.rules = (rules or Rules()).checked()
         self.n_rows = n_rows
@@ -350,7 +366,7 @@ class _Audit:
         disparities = compare(RATE_MEASURES, measured, described, groups, self.rules)
         overall = np.average(truth != called, weights=self.weights)
         notes = [*bias_notes(name, described), *error_notes(name, described, float(overall))]
-        return _column(name, outcome, described, disparities, notes, judged=judged)
+        return _column(name, outcome, described, disparities, notes, judged=judged, crossed=name in self.crossed)
 
     def errors(self, name: str, truth: FloatArray, predicted: FloatArray) -> ColumnFairness:
         groups = self.columns[name]
@@ -363,7 +379,7 @@ class _Audit:
         spread = float(np.sqrt(np.average(centred**2, weights=self.weights)))
         disparities = compare(ERROR_MEASURES, measured, described, groups, self.rules, residual_std=spread)
         notes = residual_notes(name, described, spread)
-        return _column(name, "value", described, disparities, notes, judged=True)
+        return _column(name, "value", described, disparities, notes, judged=True, crossed=name in self.crossed)
 
     def report(
         self, task: Literal["binary", "multiclass", "regression"], columns: Sequence[ColumnFairness]
@@ -432,8 +448,11 @@ def _column(
     notes: Sequence[Finding],
     *,
     judged: bool,
+    crossed: bool,
 ) -> ColumnFairness:
-    found = disparity_findings(name, disparities, groups)
+    # Two columns together nearly always have small groups, and nobody can gather rows for all of them.
+    unjudged = left_out_findings(name, disparities, groups, severity="note" if crossed else "warning")
+    found = (*disparity_findings(name, disparities, groups), *unjudged)
     severities = {finding.severity for finding in found}
     status: Status = "Fail" if "fail" in severities else "Warning" if "warning" in severities else "Pass"
     return ColumnFairness(

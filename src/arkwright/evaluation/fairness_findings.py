@@ -37,11 +37,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     ``severity`` is ``fail`` or ``warning`` where it decides the status, ``note`` where it does not. ``kind``:
     ``disparity``, ``systematic bias`` (scores of a group too high or too low), ``error distribution`` (a group with
-    more errors than all rows) or ``small group``.
+    more errors than all rows), ``small group`` or ``assumption``: what was taken for granted about the audit itself,
+    which is a warning to the reader and decides no status. ``column`` is empty for an assumption about all of them.
     """
 
     severity: Severity
-    kind: Literal["disparity", "systematic bias", "error distribution", "small group"]
+    kind: Literal["disparity", "systematic bias", "error distribution", "small group", "assumption"]
     column: str
     text: str
     group: str = ""
@@ -51,9 +52,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 def disparity_findings(
     column: str, disparities: Sequence[Disparity], groups: Sequence[GroupMetrics]
 ) -> tuple[Finding, ...]:
-    """Say which measures are not met, or have a gate and cannot be computed."""
+    """Say which measures are not met, and which cannot be computed: a warning with a gate, a note without one."""
     by_group = {group.group: group for group in groups}
-    found = []
+    found, unknown = [], dict[str, list[str]]()
     for item in disparities:
         severity: Severity = "warning"
         named = item.lowest or item.highest
@@ -63,11 +64,50 @@ def disparity_findings(
             severity = "fail" if item.gated and item.beyond_chance else "warning"
             text = f"{column}: {_told(item, by_group)}"
         else:
+            # Without a group left out, every group has a rate of 0: they are alike.
+            if item.verdict == "not computable" and item.left_out:
+                unknown.setdefault(item.value.reason, []).append(item.title)
             continue
         found.append(
             Finding(severity=severity, kind="disparity", column=column, text=text, group=named, measure=item.name)
         )
+    for reason, titles in unknown.items():
+        text = f"{column}: not computable: the {_listed(titles)}, because {reason}."
+        found.append(Finding(severity="note", kind="disparity", column=column, text=text))
     return tuple(found)
+
+
+def left_out_findings(
+    column: str, disparities: Sequence[Disparity], groups: Sequence[GroupMetrics], *, severity: Severity
+) -> tuple[Finding, ...]:
+    """Say which groups no measure with a gate could judge, or not all of them: nothing speaks for these groups."""
+    gated = [item for item in disparities if item.gated and item.verdict != "not computable"]
+    missing: dict[tuple[str, ...], list[str]] = {}
+    for group in groups:
+        titles = tuple(item.title for item in gated if group.group in item.left_out)
+        if titles:
+            missing.setdefault(titles, []).append(f"{group.group} ({group.note or f'{group.n_rows} rows'})")
+    found = []
+    for titles, names in missing.items():
+        more = f" and {len(names) - _MAX_NOTES} more groups" if len(names) > _MAX_NOTES else ""
+        by = "any measure" if len(titles) == len(gated) else f"the {_listed(titles)}"
+        text = (
+            f"{column}: too small to be judged by {by}: {'; '.join(names[:_MAX_NOTES])}{more}. "
+            "Whether the model works for them is not known."
+        )
+        found.append(Finding(severity=severity, kind="small group", column=column, text=text))
+    return tuple(found)
+
+
+def assumed_favourable(label: str) -> Finding:
+    """Say that nobody stated which class people want."""
+    return Finding(
+        severity="warning",
+        kind="assumption",
+        column="",
+        text=f"Nobody stated which outcome is favourable. {label}, the positive class, was taken to be; with the other "
+        "class every rate here would be about the opposite. Name the class that people want.",
+    )
 
 
 def small_notes(column: str, groups: Sequence[GroupMetrics]) -> tuple[Finding, ...]:
@@ -152,17 +192,37 @@ def _told(item: Disparity, by_group: dict[str, GroupMetrics]) -> str:
     chance = ""
     if not item.beyond_chance:
         chance = " Chance may explain it: more rows would tell."
-    elif not {*item.beyond_chance} <= {item.lowest, item.highest}:
+    elif _reaches(item):
+        what = "That the groups differ" if item.lowest else "That its scores are off"
+        chance = f" {what} is beyond chance; that it is by more than is accepted is not."
+    if item.beyond_chance and not {*item.beyond_chance} <= {item.lowest, item.highest}:
         surest = " and ".join(item.beyond_chance)
-        chance = f" The surest {'difference is between' if item.lowest else 'is'} {surest}."
+        chance += f" The surest {'difference is between' if item.lowest else 'is'} {surest}."
     value = f"{item.title} {_written(item.value)}, {limit}.{chance}"
     if not item.lowest:
-        return f"{item.highest}: {value}"
+        return f"{item.highest}: {value}{_calibrated(item)}"
     low, high = by_group[item.lowest].metrics[item.metric], by_group[item.highest].metrics[item.metric]
     if item.metric in _TOLD:
         return f"{_TOLD[item.metric]} {_share(low)} of {item.lowest} and {_share(high)} of {item.highest}; {value}"
     spoken = item.metric.replace("_", " ").replace("mae", "mean absolute error")
     return f"{spoken} is {low.value:.3g} for {item.lowest} and {high.value:.3g} for {item.highest}; {value}"
+
+
+def _reaches(item: Disparity) -> bool:
+    """Whether the interval of a measure that is not met reaches into what is accepted."""
+    if item.threshold is None or item.value.low is None or item.value.high is None:
+        return False
+    return item.value.high > item.threshold if item.accepted == "above" else item.value.low <= item.threshold
+
+
+def _calibrated(item: Disparity) -> str:
+    return (
+        "" if item.by_chance is None else f" A calibrated model would show about {item.by_chance:.2g} in such a group."
+    )
+
+
+def _listed(titles: Sequence[str]) -> str:
+    return " and the ".join([", the ".join(titles[:-1]), titles[-1]] if len(titles) > 1 else titles)
 
 
 def _written(value: Interval, *, sign: bool = False) -> str:

@@ -16,7 +16,7 @@ calibration error (ECE) over
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import msgspec
@@ -24,9 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.evaluation.calibration import DEFAULT_BINS
+from arkwright.evaluation.group_chance import effective_cases, errors_by_chance, excess
 from arkwright.evaluation.groups import Groups
-from arkwright.evaluation.intervals import Interval, bootstrap, interval
-from arkwright.evaluation.metric import FloatArray, ratio
+from arkwright.evaluation.intervals import LEVEL, Interval, bootstrap, interval
+from arkwright.evaluation.metric import FloatArray, IntArray, ratio
 
 MIN_ROWS = 30
 MIN_CASES = 10
@@ -72,10 +73,17 @@ class GroupMetrics(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Values of shape ``(n_groups,)`` and replicates of shape ``(n_resamples, n_groups)``, by metric."""
+    """Values of shape ``(n_groups,)`` and replicates of shape ``(n_resamples, n_groups)``, by metric.
+
+    ``by_chance``, shape ``(n_draws, n_groups)``: what ``ece`` would be if every group were calibrated. ``cases``, shape
+    ``(n_groups,)``: of how many rows a share is, by rate that groups are compared by.
+    """
 
     values: dict[str, FloatArray]
     replicates: dict[str, FloatArray]
+    by_chance: dict[str, FloatArray] = field(default_factory=dict)
+    cases: dict[str, IntArray] = field(default_factory=dict)
+    seed: int = 0
 
 
 def measure_rates(
@@ -99,7 +107,11 @@ def measure_rates(
     weights
         How much each row counts, shape ``(n_rows,)``.
     """
-    return _measure(rate_sums(truth, called, score), rates, groups, weights, seed, n_resamples)
+    measured = _measure(rate_sums(truth, called, score), rates, groups, weights, seed, n_resamples)
+    drawn = errors_by_chance(score, groups, weights=weights, seed=seed, n_draws=n_resamples)
+    actual, other = (effective_cases(weights, groups, counted) for counted in (truth, ~truth))
+    cases = {"selection_rate": effective_cases(weights, groups), "tpr": actual, "fnr": actual, "fpr": other}
+    return replace(measured, by_chance={"ece": drawn}, cases=cases, seed=seed)
 
 
 def measure_errors(
@@ -170,10 +182,7 @@ def describe_groups(
                 group=label,
                 n_rows=n_rows,
                 share=n_rows / groups.codes.size,
-                metrics={
-                    name: group_interval(name, values[code], measured.replicates[name][:, code], n_rows)
-                    for name, values in measured.values.items()
-                },
+                metrics={name: group_interval(measured, name, code, n_rows) for name in measured.values},
                 n_positive=n_positive,
                 n_negative=n_negative,
                 small=bool(note),
@@ -183,23 +192,34 @@ def describe_groups(
     return tuple(found)
 
 
-def group_interval(name: str, value: float, replicates: FloatArray, n_rows: int) -> Interval:
+def group_interval(measured: Measured, name: str, code: int, n_rows: int) -> Interval:
     """Pair a group's metric with its interval, or say why there is none.
 
     Resampling adds noise, and noise only ever adds to a calibration error: ``ece`` has the basic (reverse percentile)
-    interval, which takes that bias out, as in :mod:`arkwright.evaluation.calibration`.
+    interval, which takes that bias out. It begins at 0 where chance alone would give as much, as in
+    :mod:`arkwright.evaluation.calibration`.
     """
+    value, replicates = float(measured.values[name][code]), measured.replicates[name][:, code]
     if not np.isfinite(value):
         return Interval(
             value=None, low=None, high=None, reason=REASONS.get(name, "the rows of the group weigh nothing")
         )
     if n_rows == 1:
-        return Interval(value=float(value), low=None, high=None, reason="one row has no interval")
-    if name == "ece":
-        replicates = np.clip(2.0 * value - replicates, 0.0, 1.0)
-        found = interval(value, replicates)
-        return msgspec.structs.replace(found, high=max(found.high or 0.0, float(value)))
+        return Interval(value=value, low=None, high=None, reason="one row has no interval")
+    if name in measured.by_chance:
+        above = excess(measured.values[name][[code]], measured.by_chance[name][:, [code]], level=LEVEL)
+        return error_interval(value, replicates, beyond_chance=bool(above.beyond_chance[0]))
     return interval(value, replicates)
+
+
+def error_interval(value: float, replicates: FloatArray, *, beyond_chance: bool) -> Interval:
+    """Return the basic interval of a calibration error; it begins at 0 where chance may explain the error."""
+    found = interval(value, np.clip(2.0 * value - replicates, 0.0, 1.0))
+    if found.low is None or found.high is None:
+        return found
+    return msgspec.structs.replace(
+        found, low=min(found.low, value) if beyond_chance else 0.0, high=max(found.high, value)
+    )
 
 
 def _measure(

@@ -10,6 +10,7 @@ from typing import Literal
 
 import msgspec
 
+from arkwright.contracts.signature import Label
 from arkwright.core.structs import prepared
 from arkwright.evaluation.intervals import Interval
 from arkwright.evaluation.model_evaluation import ModelEvaluation
@@ -22,14 +23,6 @@ _SHOWN: dict[str, tuple[str, ...]] = {
     "multiclass": ("log_loss", "roc_auc_ovr", "accuracy", "f1_macro", "f1_weighted"),
     "regression": ("rmse", "mae", "r2", "mape"),
 }
-
-
-class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
-    """A file in the object store, and the SHA-256 of its bytes in hexadecimal."""
-
-    key: str
-    sha256: str
-    size_bytes: int
 
 
 class DisparityHeadline(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,6 +38,29 @@ class DisparityHeadline(msgspec.Struct, frozen=True, kw_only=True):
     highest: str = ""
 
 
+class AuditedColumn(msgspec.Struct, frozen=True, kw_only=True):
+    """What the comparison of one column's groups ended in.
+
+    ``favourable`` is the class that counted as the good one for people, as text; ``stated`` tells whether somebody said
+    so. ``n_groups`` were large enough to be judged.
+    """
+
+    column: str
+    favourable: str
+    stated: bool
+    status: str
+    n_groups: int
+    detail: str = ""
+
+
+class RegulationHeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """What the regulatory flags ended in, for which purpose."""
+
+    purpose: str
+    status: str
+    detail: str = ""
+
+
 class Headline(msgspec.Struct, frozen=True, kw_only=True):
     """The most important findings.
 
@@ -55,7 +71,8 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     metrics
         The usual metrics of the task with their intervals.
     fairness
-        Pass, Warning or Fail; None where no groups were compared. ``disparities`` are its judged measures.
+        Pass, Warning or Fail; None where no groups were compared. ``disparities`` are its judged measures, ``audited``
+        what each column ended in, which later evaluations that leave the column out do not undo.
     robustness, robustness_rating
         From 1 to 10, and its rating; None where it was not computed.
     latency_p95_ms
@@ -63,7 +80,11 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     done_percent
         Share of the definition of done that is met.
     compared_with, recommendation
-        The version it was compared with, and PROMOTE, ITERATE or REJECT.
+        The version it was compared with, and PROMOTE, ITERATE or REJECT for the experiment.
+    version_decision, canary_traffic_percent
+        PROMOTE, CANARY, HOLD or REJECT for the way to production, and the share of the traffic for a canary.
+    no_people
+        Why nobody needs to be compared, as somebody stated it.
     not_done
         By section, why it was not computed.
     """
@@ -79,6 +100,8 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     beats_baseline: bool
     fairness: str | None
     disparities: tuple[DisparityHeadline, ...]
+    audited: tuple[AuditedColumn, ...]
+    regulation: RegulationHeadline | None
     robustness: Interval | None
     robustness_rating: str
     latency_p95_ms: float | None
@@ -86,6 +109,9 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     behaviour_passed: bool | None
     compared_with: str
     recommendation: str
+    version_decision: str
+    canary_traffic_percent: int | None
+    no_people: str
     data: str
     basis: str
     n_rows_used: int
@@ -93,8 +119,14 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     not_done: dict[str, str]
 
 
-def headline_of(document: ModelEvaluation) -> Headline:
-    """Take the headline from a document."""
+def headline_of(document: ModelEvaluation, *, favourable: Label | None = None) -> Headline:
+    """Take the headline from a document.
+
+    Parameters
+    ----------
+    favourable
+        The class that was said to be good for people; None if nobody said.
+    """
     performance, fairness, challenge = document.performance, document.fairness, document.challenge
     shown = dict.fromkeys((performance.primary_metric, *_SHOWN[performance.task]))
     operation, robustness = document.operation, document.robustness
@@ -125,6 +157,8 @@ def headline_of(document: ModelEvaluation) -> Headline:
             for item in column.disparities
             if item.threshold is not None
         ),
+        audited=_audited(document, favourable),
+        regulation=_regulation(document),
         robustness=robustness.score if robustness else None,
         robustness_rating=robustness.rating if robustness else "",
         latency_p95_ms=operation.latency.single_row.p95.value_ms if operation else None,
@@ -132,6 +166,9 @@ def headline_of(document: ModelEvaluation) -> Headline:
         behaviour_passed=document.behaviour.passed if document.behaviour else None,
         compared_with=f"{challenge.baseline.model_name} {challenge.baseline.version}" if challenge else "",
         recommendation=challenge.recommendation.outcome if challenge else "",
+        version_decision=challenge.version.outcome if challenge else "",
+        canary_traffic_percent=challenge.version.canary_traffic_percent if challenge else None,
+        no_people=document.data.no_people,
         data=document.data.name,
         basis=document.data.basis,
         n_rows_used=document.data.n_rows_used,
@@ -140,4 +177,36 @@ def headline_of(document: ModelEvaluation) -> Headline:
     )
 
 
-prepared(Headline, StoredFile)
+def _audited(document: ModelEvaluation, favourable: Label | None) -> tuple[AuditedColumn, ...]:
+    if document.fairness is None:
+        return ()
+    subject = document.subject
+    assumed = str(subject.classes[-1]) if subject.task == "binary" else ""
+    answer = assumed if favourable is None else str(favourable)
+    return tuple(
+        AuditedColumn(
+            column=column.column,
+            favourable=answer if column.outcome == "favourable" else column.outcome,
+            stated=favourable is not None or subject.task == "regression",
+            status=column.status,
+            n_groups=sum(not group.small for group in column.groups),
+            detail=next((item.text for item in column.findings if item.severity == "fail"), ""),
+        )
+        for column in document.fairness.report.columns
+        if column.judged
+    )
+
+
+def _regulation(document: ModelEvaluation) -> RegulationHeadline | None:
+    found = document.fairness.regulation if document.fairness else None
+    if found is None:
+        return None
+    # Of the three only the ECOA forbids to decide by a column at all.
+    concerns = sorted(
+        (flag for flag in found.flags if flag.severity == "concern"), key=lambda x: x.regulation != "ECOA"
+    )
+    detail = next((f"{flag.regulation} {flag.article}: {flag.title}. {flag.why}" for flag in concerns), "")
+    return RegulationHeadline(purpose=found.purpose, status=found.status, detail=detail)
+
+
+prepared(Headline)

@@ -4,6 +4,9 @@ A resample is a vector of row weights: how often each row was drawn. A metric th
 weights is then computed for a block of resamples in a few array operations, with no row ever copied. Leaving rows
 out (the jackknife) is weights too, so the same metrics serve both.
 
+Rows are drawn as the sample was: at random, so that the class sizes vary as well (docs/adr/0009). Only a class so rare
+that a resample could lose it keeps its size (:func:`rare_classes`).
+
 References
 ----------
 Efron & Tibshirani (1993), "An Introduction to the Bootstrap", chapters 6, 11, 13 (percentile) and 14 (BCa).
@@ -32,6 +35,19 @@ _MAX_CELLS = 200_000_000
 _MIN_RESAMPLES = 200
 _LEAVE_ONE_OUT_ROWS = 1000
 _JACKKNIFE_BLOCKS = 200
+
+RARE_CLASS_ROWS = 20
+"""A class of fewer rows keeps its size in every resample: one of 20 is lost with a chance of exp(-20), about 2e-9."""
+
+Resampling = Literal["rows", "rows within rare classes", "blocks of steps"]
+"""How resamples are drawn: rows at random; the same with rare classes kept at their size; neighbours in time."""
+
+RESAMPLED: dict[Resampling, str] = {
+    "rows": "of rows drawn at random",
+    "rows within rare classes": f"of rows drawn at random, classes of under {RARE_CLASS_ROWS} rows kept at their size",
+    "blocks of steps": "of blocks of neighbouring steps",
+}
+"""The same in words that follow "1,000 resamples"."""
 
 Method = Literal["percentile", "bca"]
 Key = TypeVar("Key", bound=Hashable)
@@ -63,6 +79,44 @@ def resamples_for(n_rows: int, wanted: int = DEFAULT_RESAMPLES) -> int:
     return min(wanted, max(_MIN_RESAMPLES, _MAX_CELLS // max(n_rows, 1)))
 
 
+def rare_classes(codes: IntArray | None) -> IntArray | None:
+    """Return the strata of a bootstrap of rows: each rare class is one, all other rows together are one.
+
+    Drawing all rows at random is what the sample's own chance looks like; strata by class would hold the class sizes
+    still, and the intervals of accuracy, log loss or precision would come out too narrow. A class of fewer than 20 rows
+    keeps its size all the same, or some resamples would have none of it, and no AUC.
+
+    Parameters
+    ----------
+    codes
+        Class code of each row; None where there are no classes.
+
+    Returns
+    -------
+    ndarray or None
+        A code per row, -1 for the rows that are drawn together; None if no class is rare.
+
+    Examples
+    --------
+    >>> rare_classes(np.repeat([0, 1], [70, 30])) is None
+    True
+    >>> np.unique(rare_classes(np.repeat([0, 1, 2], [70, 30, 2])))
+    array([-1,  2])
+    """
+    if codes is None:
+        return None
+    present, place, sizes = np.unique(codes, return_inverse=True, return_counts=True)
+    if sizes.min(initial=RARE_CLASS_ROWS) >= RARE_CLASS_ROWS:
+        return None
+    strata: IntArray = np.where(sizes < RARE_CLASS_ROWS, present, -1)[place].astype(np.int64)
+    return strata
+
+
+def resampling_of(strata: IntArray | None) -> Resampling:
+    """Name what :func:`rare_classes` decided."""
+    return "rows" if strata is None else "rows within rare classes"
+
+
 def bootstrap_weights(
     n_rows: int, n_resamples: int, *, seed: int, strata: IntArray | None = None
 ) -> Iterator[FloatArray]:
@@ -71,8 +125,8 @@ def bootstrap_weights(
     Parameters
     ----------
     strata
-        One code per row; each stratum is resampled on its own, so that every resample has the class sizes
-        of the sample and no class disappears.
+        One code per row; each stratum is resampled on its own and keeps its size. For classes see
+        :func:`rare_classes`.
 
     Yields
     ------

@@ -10,7 +10,6 @@ on: what an evaluation is for is to say what is known and what is not. Without i
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
 import platform
 from collections.abc import Mapping
@@ -24,21 +23,21 @@ import rfc8785
 from arkwright import __version__
 from arkwright.access import canonical
 from arkwright.core.clock import isoformat
-from arkwright.core.dsse import unverified_payload
 from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
 from arkwright.core.structs import prepared
 from arkwright.evaluation.card import IntendedUse, model_card
 from arkwright.evaluation.card_page import render_card_page
-from arkwright.evaluation.card_signature import card_statement, cited_digests, sign_card
+from arkwright.evaluation.card_signature import CARD_PAGE, REPORT, digests_of, sign_card
 from arkwright.evaluation.card_text import render_card
 from arkwright.evaluation.evaluation_request import EvaluationRequest
 from arkwright.evaluation.examination import assemble, section
-from arkwright.evaluation.headline import EVIDENCE_KIND, StoredFile, headline_of
+from arkwright.evaluation.headline import EVIDENCE_KIND, headline_of
 from arkwright.evaluation.material import NotComputed, rows_used
 from arkwright.evaluation.model_evaluation import SECTIONS, DataUsed, ModelEvaluation, SectionName
 from arkwright.evaluation.report_page import render_report
 from arkwright.evaluation.resources import InstanceType, price_table
 from arkwright.evaluation.service import EVALUATE_KIND
+from arkwright.evaluation.stored_file import StoredFile, read_checked, store_file
 from arkwright.evaluation.workbench import EvaluationServices, Workbench
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobCancelled, JobRun
@@ -136,9 +135,9 @@ class _Run:
 
     # Sections
 
-    def _sections(self) -> tuple[dict[SectionName, str], dict[SectionName, str], dict[str, int]]:
+    def _sections(self) -> tuple[dict[SectionName, StoredFile], dict[SectionName, str], dict[str, int]]:
         """Compute each section that can be; return where they are, why the others are missing, and on how many rows."""
-        done: dict[SectionName, str] = {}
+        done: dict[SectionName, StoredFile] = {}
         missing: dict[SectionName, str] = {}
         rows: dict[str, int] = {}
         total, spent = sum(weight for _, weight in _TITLES.values()), 0.0
@@ -150,8 +149,8 @@ class _Run:
                 fraction, f"{title} ({position} of {len(SECTIONS)}).", section=name, sections_done=position - 1
             )
             left = self._take(name, done)
-            if left["key"]:
-                done[name] = left["key"]
+            if left["file"]:
+                done[name] = msgspec.convert(left["file"], StoredFile)
             if left["reason"]:
                 missing[name] = left["reason"]
                 self._job.log(f"{title}: not computed. {left['reason']}")
@@ -160,7 +159,7 @@ class _Run:
             spent += weight
         return done, missing, rows
 
-    def _take(self, name: SectionName, done: Mapping[SectionName, str]) -> dict[str, Any]:
+    def _take(self, name: SectionName, done: Mapping[SectionName, StoredFile]) -> dict[str, Any]:
         try:
             left: dict[str, Any] = self._job.step(name, lambda: self._compute(name, done))
         except (JobCancelled, Unavailable, AdapterError):
@@ -168,31 +167,34 @@ class _Run:
         except ArkwrightError as error:
             if name == "performance":
                 raise
-            return {"key": "", "reason": error.detail, "n_rows": 0}
+            return {"file": None, "reason": error.detail, "n_rows": 0}
         return left
 
-    def _compute(self, name: SectionName, done: Mapping[SectionName, str]) -> dict[str, Any]:
+    def _compute(self, name: SectionName, done: Mapping[SectionName, StoredFile]) -> dict[str, Any]:
         material, options = self._bench.material, self._bench.options
         try:
             found = section(name, material, options, self._read(done))
         except NotComputed as error:
             if name == "performance":
                 raise
-            return {"key": "", "reason": error.detail, "n_rows": 0}
-        content = msgspec.json.encode(found)
-        key = f"{self._work}/{name}-{hashlib.sha256(content).hexdigest()}.json"
-        self._objects.put_bytes(key, content)
-        return {"key": key, "reason": "", "n_rows": rows_used(name, material, options)}
-
-    def _read(self, done: Mapping[SectionName, str]) -> dict[SectionName, Any]:
+            return {"file": None, "reason": error.detail, "n_rows": 0}
+        stored = store_file(self._objects, self._work, msgspec.json.encode(found), f"{name}.json")
         return {
-            name: msgspec.json.decode(self._objects.get_bytes(key), type=_TYPES[name]) for name, key in done.items()
+            "file": msgspec.to_builtins(stored),
+            "reason": "",
+            "n_rows": rows_used(name, material, options),
+        }
+
+    def _read(self, done: Mapping[SectionName, StoredFile]) -> dict[SectionName, Any]:
+        return {
+            name: msgspec.json.decode(read_checked(self._objects, stored), type=_TYPES[name])
+            for name, stored in done.items()
         }
 
     # From the sections to the evidence
 
     def _assemble(
-        self, data: DataUsed, done: Mapping[SectionName, str], missing: Mapping[SectionName, str]
+        self, data: DataUsed, done: Mapping[SectionName, StoredFile], missing: Mapping[SectionName, str]
     ) -> dict[str, Any]:
         bench = self._bench
         with self._job.read() as unit:
@@ -208,7 +210,7 @@ class _Run:
             software=_software(),
         )
         content = rfc8785.dumps(canonical(msgspec.to_builtins(document)))
-        headline = headline_of(document)
+        headline = headline_of(document, favourable=self._request.favourable)
         return {
             "file": msgspec.to_builtins(self._store(content, "json")),
             "headline": msgspec.to_builtins(headline),
@@ -221,7 +223,9 @@ class _Run:
 
     def _publish(self, stored: dict[str, Any], created_at: str) -> dict[str, Any]:
         """Write what people read, and sign the card."""
-        document = msgspec.json.decode(self._objects.get_bytes(stored["key"]), type=ModelEvaluation)
+        # What is signed is what was assembled: a document that was changed in the store since is refused.
+        content = read_checked(self._objects, msgspec.convert(stored, StoredFile))
+        document = msgspec.json.decode(content, type=ModelEvaluation)
         stated = self._request.stated
         card = model_card(
             document,
@@ -235,14 +239,22 @@ class _Run:
         )
         readme = render_card(card)
         key = signing_key(self._home)
-        envelope = sign_card(card, document, readme, key_id=key.public.key_id, sign=key.sign)
-        payload = unverified_payload(envelope)
-        cited = cited_digests(envelope, card_statement(envelope.payload_type, payload))
+        # Both pages name the bundle, the document and the README.md, and are signed with them.
+        cited = digests_of(card, document, readme, key_id=key.public.key_id)
         report = render_report(document, card_digest=f"sha256:{cited.readme_sha256}")
+        page = render_card_page(card, cited)
+        envelope = sign_card(
+            card,
+            document,
+            readme,
+            key_id=key.public.key_id,
+            sign=key.sign,
+            pages={REPORT: report, CARD_PAGE: page},
+        )
         files = {
             "report": self._store(report.encode(), "html"),
             "card": self._store(readme.encode(), "md"),
-            "card_page": self._store(render_card_page(card, cited).encode(), "html"),
+            "card_page": self._store(page.encode(), "html"),
             "envelope": self._store(msgspec.json.encode(envelope), "dsse.json"),
         }
         return {"document": stored, **msgspec.to_builtins(files)}
@@ -264,11 +276,7 @@ class _Run:
         return {"evaluation_id": row.id}
 
     def _store(self, content: bytes, ending: str) -> StoredFile:
-        sha256 = hashlib.sha256(content).hexdigest()
-        key = f"{_PREFIX}/{sha256}.{ending}"
-        if not self._objects.exists(key):
-            self._objects.put_bytes(key, content)
-        return StoredFile(key=key, sha256=sha256, size_bytes=len(content))
+        return store_file(self._objects, _PREFIX, content, ending)
 
 
 def _price_table(text: str) -> tuple[InstanceType, ...]:

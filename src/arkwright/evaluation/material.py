@@ -74,13 +74,14 @@ class NotComputed(Invalid):
 
 @dataclass(frozen=True)
 class Baseline:
-    """The version to compare with: it answers the same rows."""
+    """The version to compare with: it answers the same rows; ``seen`` says why it may have been trained on them."""
 
     subject: Subject
     signature: Signature
     predict: Predict
     sizes: Mapping[str, int] = field(default_factory=dict)
     predictor: Predictor | None = None
+    seen: str = ""
 
 
 @dataclass(frozen=True)
@@ -177,7 +178,7 @@ class Options:
         By numeric sensitive column, the edges of its groups, or how many quantile groups; quartiles by default.
     limits
         What counterfactuals may not change. Sensitive columns are always fixed.
-    hypothesis, guardrails, criteria, margin
+    hypothesis, guardrails, criteria, margin, minimum_improvement
         For the comparison with a baseline: see :mod:`arkwright.evaluation.decision`.
     max_rows
         By section, instead of :data:`ROWS`.
@@ -197,6 +198,7 @@ class Options:
     guardrails: tuple[Guardrail, ...] = ()
     criteria: tuple[Criterion, ...] = ()
     margin: float = 0.0
+    minimum_improvement: float = 0.0
     max_rows: Mapping[SectionName, int] = field(default_factory=dict)
 
     @property

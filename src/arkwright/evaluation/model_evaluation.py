@@ -94,21 +94,24 @@ class DataUsed(msgspec.Struct, frozen=True, kw_only=True):
     ----------
     basis
         ``holdout``: rows that were kept out of training. ``given``: rows somebody gave; whether the model has seen them
-        is not known.
+        is not known. ``training``: the dataset version it was trained on, so that it has seen most of them.
     n_rows, n_rows_used
         In the data, and with a usable target.
     rows_by_section
         For a section that works on a sample, how many rows it took.
+    no_people
+        Why no groups of people need to be compared, as somebody stated it; empty where nobody did.
     """
 
     name: str
-    basis: Literal["holdout", "given"]
+    basis: Literal["holdout", "given", "training"]
     n_rows: int
     n_rows_used: int
     dataset_version_id: str = ""
     fingerprint: str = ""
     sensitive: tuple[str, ...] = ()
     rows_by_section: dict[str, int] = {}
+    no_people: str = ""
     notes: tuple[str, ...] = ()
 
 
@@ -166,9 +169,13 @@ class ExplanationSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChallengeSection(msgspec.Struct, frozen=True, kw_only=True):
-    """The version beside another one, on the same rows; ``hypothesis`` is what it was meant to show, as stated."""
+    """The version beside another one, on the same rows; ``hypothesis`` is what it was meant to show, as stated.
+
+    ``seen`` says why the other version may have been trained on these rows; empty where it was not.
+    """
 
     baseline: Subject
+    seen: str = ""
     hypothesis: str = ""
     comparison: ModelComparison
     recommendation: Recommendation

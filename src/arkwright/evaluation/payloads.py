@@ -17,6 +17,7 @@ ColumnName = Annotated[str, Field(min_length=1, max_length=500)]
 Statement = Annotated[str, Field(min_length=1, max_length=1_000)]
 _MOST_COLUMNS = 50
 _MOST_STATEMENTS = 20
+_MOST_LEVELS = 200
 _LONGEST_YAML = 200_000
 
 
@@ -69,6 +70,22 @@ class SuccessCriterion(BaseModel):
         if self.at_least is None and self.at_most is None:
             raise ValueError("give at_least or at_most")
         return self
+
+
+class CounterfactualLimit(BaseModel):
+    """How a counterfactual may change a column: not at all, in one direction, between bounds, to some levels.
+
+    A moment's bounds are in microseconds since 1970 (UTC). The row's own value is always allowed.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: ColumnName
+    fixed: bool = False
+    direction: Literal["any", "up", "down"] = "any"
+    low: float | None = Field(None, ge=-1e18, le=1e18)
+    high: float | None = Field(None, ge=-1e18, le=1e18)
+    levels: list[str] = Field([], max_length=_MOST_LEVELS)
 
 
 class CardDetails(BaseModel):
@@ -135,9 +152,26 @@ class CreateEvaluation(BaseModel):
     immutable: list[ColumnName] = Field(
         [], max_length=_MOST_COLUMNS, description="Columns that a counterfactual may not change."
     )
+    limits: list[CounterfactualLimit] = Field(
+        [], max_length=_MOST_COLUMNS, description="How a counterfactual may change the others."
+    )
+    no_people: str = Field(
+        "",
+        max_length=500,
+        description="Why no groups of people need to be compared, where no row is about a person; it is printed.",
+    )
     hypothesis: str = Field("", max_length=2_000, description="What the new version is meant to show.")
     guardrails: list[GuardrailMetric] = Field([], max_length=_MOST_STATEMENTS)
     success_criteria: list[SuccessCriterion] = Field([], max_length=_MOST_STATEMENTS)
+    margin: float = Field(
+        0.0,
+        ge=0,
+        le=1e12,
+        description="A loss of the primary metric that does not matter, in its unit.",
+    )
+    minimum_improvement: float = Field(
+        0.0, ge=0, le=1e12, description="The least improvement of the primary metric worth having, in its unit."
+    )
     card: CardDetails = Field(default_factory=CardDetails)
     seed: int = Field(0, ge=0, le=2**31 - 1)
 
@@ -176,6 +210,8 @@ class Evaluation(BaseModel):
     beats_baseline: bool
     fairness: str | None
     disparities: list[dict[str, Any]]
+    audited: list[dict[str, Any]] = []
+    regulation: dict[str, Any] | None = None
     robustness: dict[str, Any] | None
     robustness_rating: str
     latency_p95_ms: float | None
@@ -183,6 +219,9 @@ class Evaluation(BaseModel):
     behaviour_passed: bool | None
     compared_with: str
     recommendation: str
+    version_decision: str = ""
+    canary_traffic_percent: int | None = None
+    no_people: str = ""
     data: str
     basis: str
     n_rows_used: int

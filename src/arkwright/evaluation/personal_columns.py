@@ -60,6 +60,12 @@ _NAMES: tuple[tuple[Semantics, str], ...] = (
 )  # fmt: skip
 
 
+_AGE_OF_A_THING = re.compile(
+    r"\b(?:account|asset|building|car|company|contract|device|house|housing|loan|machine|policy|product|property|vehicle)"
+    r"\b.*\bage\b"
+)
+
+
 def recognise(columns: Sequence[str], declared: Mapping[str, Semantics] | None = None) -> dict[str, Semantics]:
     """Say what sensitive thing each column holds, from the user's word or else from its name.
 
@@ -89,4 +95,6 @@ def recognise(columns: Sequence[str], declared: Mapping[str, Semantics] | None =
 def _by_name(column: str) -> Semantics | None:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", column)
     words = " ".join(re.split(r"[^a-z0-9]+", spaced.lower())).strip()
+    if _AGE_OF_A_THING.search(words):
+        return None
     return next((meaning for meaning, pattern in _NAMES if re.search(rf"(?:^| )(?:{pattern})(?:$| )", words)), None)

@@ -1,7 +1,8 @@
 """Ask a model about rows it may not like, and keep what happens as an answer.
 
 A robustness test must not end where the model does. A model that raises, answers NaN or answers the wrong
-number of rows has given a result, and that result is reported.
+number of rows has given a result, and that result is reported. What the platform could not do is none: a process that
+does not start, a library or a store that is out of reach is raised, for another attempt to find it well.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.contracts import Signature
-from arkwright.core.errors import Invalid
+from arkwright.core.errors import AdapterError, Invalid, Unavailable
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.scored_table import Columns, Predict, missing, take
 
 _MAX_MESSAGE = 200
+_PROCESS_ENDED = "model.ended"
+_ATTEMPTS = 2
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,7 +41,13 @@ class ModelFailed(Exception):
 def ask(predict: Predict, columns: Columns) -> Answer:
     """Call the model; whatever it does comes back as an :class:`Answer`.
 
-    Usable scores are a finite array of shape ``(n_rows, k)``.
+    Usable scores are a finite array of shape ``(n_rows, k)``. If the model's process ends it is asked once more, for
+    the machine may have ended it; ending twice at the same rows is the model's answer.
+
+    Raises
+    ------
+    Unavailable, AdapterError
+        If not the model failed but what it needs.
 
     Examples
     --------
@@ -46,12 +55,20 @@ def ask(predict: Predict, columns: Columns) -> Answer:
     'answered NaN or infinity for 1 of 2 rows'
     """
     n_rows = len(next(iter(columns.values())))
-    try:
-        with np.errstate(all="ignore"):
-            scores = np.asarray(predict(columns), dtype=np.float64)
-    except Exception as error:  # noqa: BLE001 - a model may raise anything, and that is the finding
-        message = " ".join(str(error).split())[:_MAX_MESSAGE]
-        return Answer(scores=None, failure=f"raised {type(error).__name__}: {message}".removesuffix(": "))
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            with np.errstate(all="ignore"):
+                scores = np.asarray(predict(columns), dtype=np.float64)
+            break
+        except AdapterError:
+            raise
+        except Unavailable as error:
+            if error.code != _PROCESS_ENDED:
+                raise
+            if attempt == _ATTEMPTS:
+                return Answer(scores=None, failure=f"ended twice at the same rows: {_said(error)}")
+        except Exception as error:  # noqa: BLE001 - a model may raise anything, and that is the finding
+            return Answer(scores=None, failure=f"raised {type(error).__name__}: {_said(error)}".removesuffix(": "))
     if scores.ndim != 2 or scores.shape[0] != n_rows:
         return Answer(scores=None, failure=f"answered an array of shape {scores.shape} for {n_rows} rows")
     usable = np.asarray(np.isfinite(scores).all(axis=1), dtype=np.bool_)
@@ -59,6 +76,10 @@ def ask(predict: Predict, columns: Columns) -> Answer:
         bad = int(np.count_nonzero(~usable))
         return Answer(scores=None, failure=f"answered NaN or infinity for {bad} of {n_rows} rows", usable=usable)
     return Answer(scores=scores)
+
+
+def _said(error: Exception) -> str:
+    return " ".join(str(error).split())[:_MAX_MESSAGE]
 
 
 def insist(predict: Predict, columns: Columns) -> FloatArray:

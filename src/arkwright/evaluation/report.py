@@ -30,9 +30,12 @@ from arkwright.evaluation.intervals import (
     LEVEL,
     Interval,
     ReplicateMetrics,
+    Resampling,
     bootstrap,
     interval,
+    rare_classes,
     resamples_for,
+    resampling_of,
 )
 from arkwright.evaluation.metric import METRICS, FloatArray, IntArray, undefined_reason
 from arkwright.evaluation.regression import ResidualSummary, regression_metrics, summarise_residuals
@@ -77,7 +80,8 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
 
     ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline`` is
     what a gate asks for. ``basis`` says which rows they are: ``holdout``, which the model was never trained on, or
-    ``sample``, which somebody gave with a model of their own and which it may well have seen.
+    ``sample``, which somebody gave with a model of their own and which it may well have seen. ``resampling`` says how
+    the resamples were drawn (None in a report from before that was written down, when classes kept their sizes).
     """
 
     task: TaskType
@@ -97,6 +101,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     n_resamples: int = DEFAULT_RESAMPLES
     seed: int = 0
     basis: str = "holdout"
+    resampling: Resampling | None = None
 
 
 def evaluate(
@@ -136,7 +141,7 @@ def evaluate(
         raise ValueError(message)
     primary = primary_metric or PRIMARY_METRIC[signature.task]
     n_resamples = resamples_for(truth.size, n_resamples)
-    strata = None if signature.task == "regression" else truth.astype(np.int64)
+    strata = rare_classes(None if signature.task == "regression" else truth.astype(np.int64))
     model = _metrics_of(signature.task, truth, scores)
     trivial = _metrics_of(signature.task, truth, reference_scores)
     ones = np.ones(truth.size)
@@ -177,6 +182,7 @@ def evaluate(
         importance=tuple(importance),
         n_resamples=n_resamples,
         seed=seed,
+        resampling=resampling_of(strata),
     )
     if signature.task == "regression":
         return msgspec.structs.replace(report, residuals=summarise_residuals(truth.astype(np.float64), scores[:, 0]))

@@ -155,17 +155,20 @@ def assess_robustness(
     - *noise*: mean retained skill over the points of the noise curve (0.01 to 1 standard deviation);
     - *missing*: mean retained skill of each of the three patterns (a column, random cells, the most important column),
       and the mean of these;
-    - *extremes*: share of the cases that the model answered without running away;
-    - *shift*: mean retained skill over the shifted populations;
+    - *extremes*: mean over the cases of the share of rows that keep their label, 0 where the model gave no usable
+      answer or ran away (a regression has no labels: the share of the cases it answered without running away);
+    - *shift*: mean retained skill over the shifted populations, of classes by log loss: an area under a curve is the
+      same whatever the shares of the classes are;
     - *rare*: mean over rare slices of their skill relative to that of all rows (a class: its recall relative to the
       mean recall);
     - *flips*: one minus the mean share of rows that flip within 0.1, 0.25 and 0.5 standard deviations.
 
     Retained skill (:mod:`arkwright.evaluation.skill`) is clipped to [0, 1] first, and 0 where the model gave no
-    usable answer. Detection of strange rows is reported and not scored: it is a property of the data more than of
-    the model. A model that fails on any disturbed input scores at most 3; one that fails on undisturbed rows
-    scores 1. A model with no skill (one no better than a constant) has no score: it has nothing to lose. The weights
-    are equal and the cap is a convention of this project, not a published one.
+    usable answer. Where a part could not be computed the findings say which, and on how many the score rests.
+    Detection of strange rows is reported and not scored: it is a property of the data more than of the model. A model
+    that fails on any disturbed input scores at most 3; one that fails on undisturbed rows scores 1. A model not
+    clearly better than a constant has no score: it has nothing to lose. The weights are equal and the
+    cap is a convention of this project, not a published one.
 
     Parameters
     ----------
@@ -236,7 +239,7 @@ def assess_robustness(
         catastrophic=disasters,
         score=score,
         rating=rating,
-        findings=disasters + sentences(report, stick.no_skill),
+        findings=disasters + _rests_on(parts, score) + sentences(report, stick.no_skill),
     )
 
 
@@ -293,7 +296,14 @@ def _tested(
             predict, signature, take(sample, few), truth[few], important=important, should_stop=should_stop
         ),
         "shift": lambda: shift_tests(
-            signature, sample, truth, scores, seed=seed, metric=metric, important=important, should_stop=should_stop
+            signature,
+            sample,
+            truth,
+            scores,
+            seed=seed,
+            metric=metric if signature.task == "regression" else "log_loss",
+            important=important,
+            should_stop=should_stop,
         ),
         "rare": lambda: rare_slices(signature, sample, truth, scores, seed=seed, metric=metric),
         "flips": lambda: nearest_flips(predict, signature, sample, seed=seed, should_stop=should_stop),
@@ -316,7 +326,7 @@ def _parts(report: RobustnessReport, stick: Yardstick) -> tuple[RobustnessPart, 
     values: dict[PartName, float | None] = {
         "noise": None if report.noise is None else _mean_of([point.effect for point in report.noise.points]),
         "missing": _missing_part(report.missing),
-        "extremes": None if report.extremes is None else report.extremes.share_survived,
+        "extremes": _extremes_part(report.extremes),
         "shift": None if report.shift is None else _mean_of([case.effect for case in report.shift.cases]),
         "rare": _rare_part(report.rare, stick),
         "flips": _flips_part(report.flips),
@@ -335,6 +345,9 @@ def _parts(report: RobustnessReport, stick: Yardstick) -> tuple[RobustnessPart, 
 def _why_not(result: Any, no_skill: str) -> str:
     if result is None:
         return "the tests were stopped before it"
+    if isinstance(result, ShiftTests) and result.cases:
+        # Its metric is not the report's: scores may rank well and still be no better than a constant in log loss.
+        return result.cases[0].effect.retained.reason
     return getattr(result, "reason", "") or no_skill or "no case of it could be computed on these rows"
 
 
@@ -350,6 +363,12 @@ def _missing_part(missing: MissingPatterns | None) -> float | None:
     ]
     known = [value for value in patterns if value is not None]
     return float(np.mean(known)) if known else None
+
+
+def _extremes_part(extremes: ExtremeValues | None) -> float | None:
+    cases = () if extremes is None else extremes.cases
+    kept = [0.0 if case.failure or case.runaway else 1.0 - (case.share_flipped or 0.0) for case in cases]
+    return float(np.mean(kept)) if kept else None
 
 
 def _rare_part(rare: RareSlices | None, stick: Yardstick) -> float | None:
@@ -370,6 +389,15 @@ def _flips_part(flips: NearestFlips | None) -> float | None:
     shares = [] if flips is None else [item.share.value for item in flips.shares]
     known = [share for share in shares if share is not None]
     return 1.0 - float(np.mean(known)) if known else None
+
+
+def _rests_on(parts: tuple[RobustnessPart, ...], score: Interval) -> tuple[str, ...]:
+    """Say which parts the score is made without."""
+    absent = [f"{part.title} ({part.reason})" for part in parts if part.value is None]
+    if not absent or score.value is None:
+        return ()
+    told = f"The score rests on {len(parts) - len(absent)} of {len(parts)} parts. Not computable: {'; '.join(absent)}."
+    return (told,)
 
 
 def _score(

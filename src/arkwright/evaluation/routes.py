@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from fastapi import APIRouter, Query, Response
 
+from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
 from arkwright.evaluation.evaluation_request import CardStatements, EvaluationRequest
 from arkwright.evaluation.payloads import CreateEvaluation, Evaluation, EvaluationFile
@@ -124,9 +125,13 @@ def _request(body: CreateEvaluation) -> EvaluationRequest:
         gives_reasons=body.gives_reasons,
         semantics=dict(body.semantics),
         immutable=tuple(body.immutable),
+        limits=tuple(ColumnLimit(**{**each.model_dump(), "levels": tuple(each.levels)}) for each in body.limits),
+        no_people=body.no_people.strip(),
         hypothesis=body.hypothesis.strip(),
         guardrails=tuple(Guardrail(**each.model_dump()) for each in body.guardrails),
         criteria=tuple(Criterion(**each.model_dump()) for each in body.success_criteria),
+        margin=body.margin,
+        minimum_improvement=body.minimum_improvement,
         stated=msgspec.convert(body.card.model_dump(), CardStatements),
         seed=body.seed,
     )

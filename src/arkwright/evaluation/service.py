@@ -29,9 +29,14 @@ from arkwright.evaluation.errors import (
     evaluation_not_found,
     no_rows_kept,
 )
-from arkwright.evaluation.evaluation_request import EvaluationRequest, check_columns, check_options, question_of
+from arkwright.evaluation.evaluation_request import (
+    EvaluationRequest,
+    check_columns,
+    check_options,
+    favourable_class,
+    question_of,
+)
 from arkwright.evaluation.headline import EVIDENCE_KIND as MODEL_EVALUATION
-from arkwright.evaluation.headline import StoredFile
 from arkwright.evaluation.holdout import (
     DATA_KIND,
     TRAINING_SAMPLE,
@@ -44,6 +49,7 @@ from arkwright.evaluation.holdout import (
 from arkwright.evaluation.importance import FeatureImportance, permutation_importance
 from arkwright.evaluation.metric import METRICS, FloatArray
 from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, evaluate, score_metric
+from arkwright.evaluation.stored_file import StoredFile, read_checked
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
 from arkwright.kit.jobs import JobRow, JobService
@@ -276,7 +282,13 @@ class ModelEvaluationService:
         check_options(request, signature)
         baseline_id, notes = self._baseline(unit, request, version.id, version.model_id, signature)
         request = msgspec.structs.replace(
-            request, model_version_id=version.id, model="", version="", baseline_version_id=baseline_id, notes=notes
+            request,
+            model_version_id=version.id,
+            model="",
+            version="",
+            baseline_version_id=baseline_id,
+            favourable=favourable_class(request.favourable, signature),
+            notes=notes,
         )
         job = self._jobs.submit(
             unit, EVALUATE_KIND, msgspec.to_builtins(request), subject_type="model_version", subject_id=version.id
@@ -358,9 +370,15 @@ class ModelEvaluationService:
         return found[:limit]
 
     def content(self, unit: UnitOfWork, address: str, name: FileName) -> bytes:
-        """Return one of an evaluation's files."""
+        """Return one of an evaluation's files.
+
+        Raises
+        ------
+        Unavailable
+            If what is stored is not what the evidence cites.
+        """
         stored = self.find(unit, address).file(name)
-        return self._objects.for_workspace(unit.context.workspace_id).get_bytes(stored.key)
+        return read_checked(self._objects.for_workspace(unit.context.workspace_id), stored)
 
     def _version_id(self, unit: UnitOfWork, request: EvaluationRequest) -> str:
         if bool(request.model_version_id) == bool(request.model):

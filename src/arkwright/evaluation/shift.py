@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from arkwright.contracts import Signature
 from arkwright.evaluation.classification import predicted_codes
-from arkwright.evaluation.intervals import Interval, bootstrap, interval
+from arkwright.evaluation.intervals import Interval, bootstrap, interval, rare_classes
 from arkwright.evaluation.metric import FloatArray, IntArray, ratio, row_weights
 from arkwright.evaluation.probe import as_text, by_importance, inputs_of, spread_of
 from arkwright.evaluation.report import as_probability
@@ -136,7 +136,7 @@ def shift_tests(
         if should_stop is not None and should_stop():
             not_reached = tuple(_named(*left[:3]) for left in plan[place:])
             break
-        value, error = _measured(stick, scores, weights, seed, n_resamples)
+        value, error = _measured(stick, scores, weights, seed, n_resamples, classes_fixed=kind == "label")
         cases.append(
             ShiftCase(
                 kind=kind,
@@ -290,7 +290,13 @@ def _shares(
 
 
 def _measured(
-    stick: Yardstick, scores: FloatArray, weights: FloatArray, seed: int, n_resamples: int
+    stick: Yardstick,
+    scores: FloatArray,
+    weights: FloatArray,
+    seed: int,
+    n_resamples: int,
+    *,
+    classes_fixed: bool = False,
 ) -> tuple[Interval, Interval]:
     n_effective = effective_rows(weights)
     if n_effective < MIN_EFFECTIVE_ROWS:
@@ -309,7 +315,9 @@ def _measured(
         return found
 
     point = measures(np.ones(weights.size))
-    replicates = bootstrap(measures, weights.size, seed=seed, n_resamples=n_resamples, strata=codes)
+    # What a label shift asks about has these very class shares; elsewhere they vary as rows do.
+    strata = codes if classes_fixed else rare_classes(codes)
+    replicates = bootstrap(measures, weights.size, seed=seed, n_resamples=n_resamples, strata=strata)
     value = interval(point["metric"], replicates["metric"])
     if codes is None:
         return value, not_computable("a regression promises no probability")

@@ -25,13 +25,18 @@ from arkwright.contracts import Signature
 from arkwright.contracts.signature import TaskType
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.classification import classification_metrics
-from arkwright.evaluation.intervals import Interval
-from arkwright.evaluation.metric import METRICS, FloatArray, row_weights
+from arkwright.evaluation.intervals import Interval, bootstrap, percentile_interval, rare_classes
+from arkwright.evaluation.metric import METRICS, FloatArray, ratio, row_weights
 from arkwright.evaluation.regression import regression_metrics
 from arkwright.evaluation.report import PRIMARY_METRIC, as_probability
 
 MIN_SKILL = 0.01
-"""A model with less skill than this has nothing to retain: a share of it would be a ratio of two noises."""
+"""A model with less skill than this, or with skill that may be chance, has nothing to retain.
+
+A share of it would be a ratio of two noises, and whatever disturbs such a model seems to leave all of it.
+"""
+
+_RESAMPLES = 200
 
 
 class Degradation(msgspec.Struct, frozen=True, kw_only=True):
@@ -47,7 +52,10 @@ class Degradation(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, slots=True)
 class Yardstick:
-    """A metric on given rows with its two marks: undisturbed and the best constant prediction."""
+    """A metric on given rows with its two marks: undisturbed and the best constant prediction.
+
+    ``skill_low`` is the lower end of the 95 % interval of the undisturbed skill; None where it has none.
+    """
 
     task: TaskType
     metric: str
@@ -55,6 +63,7 @@ class Yardstick:
     n_scores: int
     clean: float
     trivial: float
+    skill_low: float | None = None
 
     @property
     def no_skill(self) -> str:
@@ -66,6 +75,11 @@ class Yardstick:
             return (
                 f"the model has no skill to retain: {METRICS[self.metric].title} {self.clean:.4g}, "
                 f"a constant prediction has {self.trivial:.4g}"
+            )
+        if self.skill_low is not None and self.skill_low <= 0:
+            return (
+                f"the model has no sure skill to retain: {METRICS[self.metric].title} {self.clean:.4g} on "
+                f"{self.truth.size} rows may be chance, a constant prediction has {self.trivial:.4g}"
             )
         return ""
 
@@ -148,7 +162,23 @@ def yardstick(
         n_scores=scores.shape[1],
         clean=float(found[name]),
         trivial=float(metrics_of(signature.task, truth, constant)[name]),
+        skill_low=_skill_low(signature.task, name, truth, scores, constant),
     )
+
+
+def _skill_low(
+    task: TaskType, metric: str, truth: npt.NDArray[Any], scores: FloatArray, constant: FloatArray
+) -> float | None:
+    perfect = 0.0 if METRICS[metric].direction == "minimize" else 1.0
+
+    def skill(weights: FloatArray) -> dict[str, FloatArray]:
+        # Both on the same resamples: how hard they happen to be is no part of the skill.
+        value, mark = (metrics_of(task, truth, given, weights)[metric] for given in (scores, constant))
+        return {"skill": ratio(value - mark, perfect - mark, empty=np.nan)}
+
+    strata = rare_classes(None if task == "regression" else truth.astype(np.int64))
+    found = percentile_interval(bootstrap(skill, truth.size, seed=0, n_resamples=_RESAMPLES, strata=strata)["skill"])
+    return None if found is None else found[0]
 
 
 def checked_truth(signature: Signature, truth: npt.NDArray[Any], n_rows: int) -> npt.NDArray[Any]:

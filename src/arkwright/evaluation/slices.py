@@ -396,11 +396,29 @@ def _levels(values: GroupValues) -> Groups:
         finite = numbers[np.isfinite(numbers)]
         if np.unique(finite).size > _LEVELS_OF_A_NUMBER:
             # An infinite value belongs to the outermost bin; as a quantile it would make a cut of its own.
-            return binned(np.clip(numbers, finite.min(), finite.max()), quantiles=_BINS)
+            clipped = np.clip(numbers, finite.min(), finite.max())
+            found = binned(clipped, quantiles=_BINS)
+            return found if _n_bins(found) > 1 else _spike_and_rest(clipped)
         array = numbers
     distinct: dict[str, int] = {}
     codes = np.array([distinct.setdefault(_label(value), len(distinct)) for value in array.tolist()], dtype=np.int64)
     return Groups(codes=codes, labels=tuple(distinct))
+
+
+def _n_bins(groups: Groups) -> int:
+    return sum(label != MISSING for label in groups.labels)
+
+
+def _spike_and_rest(numbers: FloatArray) -> Groups:
+    """Cut at the value that most rows have, where quantiles find nothing to cut at."""
+    values, counts = np.unique(numbers[~np.isnan(numbers)], return_counts=True)
+    spike = values[counts.argmax()]
+    labels = (f"{spike:g}", f"below {spike:g}", f"above {spike:g}", MISSING)
+    codes = np.select([np.isnan(numbers), numbers < spike, numbers > spike], [3, 1, 2], 0)
+    present = [code for code in range(len(labels)) if (codes == code).any()]
+    return Groups(
+        codes=np.searchsorted(present, codes).astype(np.int64), labels=tuple(labels[code] for code in present)
+    )
 
 
 def _label(value: Any) -> str:

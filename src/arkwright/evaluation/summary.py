@@ -68,11 +68,10 @@ def _purpose(facts: Facts) -> Iterator[Sentence]:
 
 
 def _rows(facts: Facts) -> Iterator[Sentence]:
-    known = (
-        "that were kept out of its training"
-        if facts.at("data", "basis") == "holdout"
-        else "that somebody gave; whether it was trained on them is not known"
-    )
+    known = {
+        "holdout": "that were kept out of its training",
+        "training": "of the data it was trained on, most of which it has seen",
+    }.get(facts.at("data", "basis"), "that somebody gave; whether it was trained on them is not known")
     yield sentence("It was checked on {n} rows " + known + ".", n=facts.number("data", "n_rows_used"))
     if facts.at("data", "n_rows_used") < facts.at("data", "n_rows"):
         yield sentence(
@@ -205,9 +204,17 @@ def _calibration(facts: Facts) -> Iterator[Sentence]:
     if not _known(facts, *where, "ece"):
         return
     off = facts.estimate(*where, "ece", style="points")
-    if facts.at(*where, "ece", "value") >= NOTABLE_CALIBRATION_ERROR and facts.at(*where, "p_value") < SURE:
+    notable = facts.at(*where, "ece", "value") >= NOTABLE_CALIBRATION_ERROR
+    p_value = facts.at(*where, "p_value")
+    if notable and p_value is not None and p_value < SURE:
         yield sentence(
             "Do not read its scores as probabilities as they are: on average they are off by {off}.", off=off
+        )
+    elif notable:
+        yield sentence(
+            "Whether its scores can be read as probabilities is not known: on average they are off by {off}, which "
+            "chance may explain on these rows.",
+            off=off,
         )
     else:
         yield sentence("Its scores can be read as probabilities: on average they are off by {off}.", off=off)

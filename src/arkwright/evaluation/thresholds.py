@@ -3,8 +3,10 @@
 A row is positive when its score is **at or above** the threshold. Every distinct score is tried, and one threshold
 above them all that calls nobody positive; a second one that lies between the same two scores would call the same rows.
 
-The best threshold of a sample flatters itself a little. So the choice comes with its bootstrap interval, and the
-expected cost comes a second time, cross-fitted: on folds the threshold was not chosen on.
+The best threshold of a sample flatters itself: with calibrated scores and equal costs, where one half is best, some
+other threshold nearly always looks cheaper. So the choice comes with its bootstrap interval, and the expected cost
+comes a second time, cross-fitted: on folds the threshold was not chosen on. Only that second figure says what the
+choice is worth; everything else about the chosen threshold is of the rows that chose it.
 
 References
 ----------
@@ -43,6 +45,7 @@ _RESAMPLED_THRESHOLDS = 500
 _NEEDS_TARGET: frozenset[str] = frozenset({"precision", "recall", "selection_rate"})
 _TOLERANCE = 1e-12
 _ONE_CLASS = "all rows are of one class"
+_NOT_RECORDED = Interval(value=None, low=None, high=None, reason="it was not recorded")
 
 
 class Costs(msgspec.Struct, frozen=True, kw_only=True):
@@ -96,11 +99,16 @@ class ThresholdChoice(msgspec.Struct, frozen=True, kw_only=True):
         Threshold minus one half.
     expected_cost
         At the chosen threshold, of one row; the interval holds the threshold fixed.
+    chosen
+        Precision, recall and all else at the chosen threshold, on the rows that chose it: a little too good.
     cost_saved
-        Expected cost at one half minus that at the chosen threshold, paired; above zero where the choice is cheaper.
+        Expected cost at one half minus that at the chosen threshold, paired, on the rows that chose it.
     cross_fitted_cost
         Expected cost with the threshold chosen on the other folds; None, and why in ``cross_fitted_reason``, where a
         class has fewer than two rows.
+    cross_fitted_saved
+        Expected cost at one half minus the cross-fitted one, paired; above zero where choosing is worth it. The
+        interval holds the folds' thresholds fixed.
     theoretical
         Elkan's threshold for these costs, right if the scores are calibrated; None if calling nobody, or everybody,
         positive is always cheapest.
@@ -124,6 +132,7 @@ class ThresholdChoice(msgspec.Struct, frozen=True, kw_only=True):
     theoretical: float | None
     curve: tuple[ThresholdPoint, ...]
     n_rows: int
+    cross_fitted_saved: Interval = _NOT_RECORDED
 
 
 def theoretical_threshold(costs: Costs) -> float | None:
@@ -192,21 +201,25 @@ def choose_threshold(
     threshold = float(sweep.thresholds[int(value)])
     chosen, at_half = (_points(outcome, given, np.array([level]), costs)[0] for level in (threshold, USUAL))
 
-    row_cost = _row_costs(outcome, given >= threshold, costs)
-    saved = _row_costs(outcome, given >= USUAL, costs) - row_cost
+    row_cost, usual_cost = (_row_costs(outcome, given >= level, costs) for level in (threshold, USUAL))
+    saved = usual_cost - row_cost
+    cross_fitted = _cross_fitted_costs(outcome, given, objective, target, costs, seed)
+    # Without folds the cost at one half stands in, and what comes of it is not reported.
+    truly_saved = usual_cost - (usual_cost if cross_fitted is None else cross_fitted)
     coarse = _Sweep(outcome, given, most=_RESAMPLED_THRESHOLDS)
     replicates = bootstrap(
         lambda weights: {
             "threshold": coarse.thresholds[_choose(coarse, coarse.counts(weights), objective, target, costs)[0]],
             "cost": weights @ row_cost / outcome.size,
             "saved": weights @ saved / outcome.size,
+            "truly saved": weights @ truly_saved / outcome.size,
         },
         outcome.size,
         seed=seed,
         n_resamples=resamples_for(outcome.size, n_resamples),
     )
     bounds = percentile_interval(replicates["threshold"]) or (threshold, threshold)
-    cross_fitted = _cross_fitted_cost(outcome, given, objective, target, costs, seed)
+    too_few = "a class has fewer than two rows"
     return ThresholdChoice(
         objective=objective,
         target=target,
@@ -219,11 +232,14 @@ def choose_threshold(
         at_half=at_half,
         expected_cost=interval(row_cost.mean(), replicates["cost"]),
         cost_saved=interval(saved.mean(), replicates["saved"]),
-        cross_fitted_cost=cross_fitted,
-        cross_fitted_reason="" if cross_fitted is not None else "a class has fewer than two rows",
+        cross_fitted_cost=None if cross_fitted is None else float(cross_fitted.mean()),
+        cross_fitted_reason="" if cross_fitted is not None else too_few,
         theoretical=theoretical_threshold(costs),
         curve=_points(outcome, given, _thinned(sweep.thresholds, threshold), costs),
         n_rows=int(outcome.size),
+        cross_fitted_saved=interval(truly_saved.mean(), replicates["truly saved"])
+        if cross_fitted is not None
+        else Interval(value=None, low=None, high=None, reason=too_few),
     )
 
 
@@ -346,9 +362,10 @@ def _row_costs(outcome: FloatArray, called: npt.NDArray[np.bool_], costs: Costs)
     return np.asarray(np.where(outcome == 1, when_positive, when_negative), dtype=np.float64)
 
 
-def _cross_fitted_cost(
+def _cross_fitted_costs(
     outcome: FloatArray, score: FloatArray, objective: Objective, target: float | None, costs: Costs, seed: int
-) -> float | None:
+) -> FloatArray | None:
+    """Return each row's cost at the threshold that the other folds chose; None with too few rows of a class."""
     smallest = int(min(outcome.sum(), outcome.size - outcome.sum()))
     n_folds = min(_FOLDS, smallest)
     if n_folds < 2:
@@ -364,7 +381,7 @@ def _cross_fitted_cost(
         sweep = _Sweep(outcome[seen], score[seen])
         index, _ = _choose(sweep, sweep.counts(None), objective, target, costs)
         cost[~seen] = _row_costs(outcome[~seen], score[~seen] >= sweep.thresholds[int(index)], costs)
-    return float(cost.mean())
+    return cost
 
 
 def _points(outcome: FloatArray, score: FloatArray, thresholds: FloatArray, costs: Costs) -> tuple[ThresholdPoint, ...]:
@@ -420,7 +437,7 @@ def _detail(objective: Objective, target: float | None, chosen: ThresholdPoint, 
     if one_class and objective in ("youden", "f1", "precision", "recall"):
         return f"The threshold says nothing: {_ONE_CLASS}."
     if met:
-        return f"At {chosen.threshold:.4g} {words[objective]}."
+        return f"At {chosen.threshold:.4g} {words[objective]}, on the rows that chose it."
     return f"No threshold makes {objective} {target} or better; {chosen.threshold:.4g} comes nearest."
 
 

@@ -2,7 +2,7 @@
 
 **no-go**, if any of these holds, the weightiest first:
 
-1. a comparison with another version ended in REJECT;
+1. a comparison with another version, on rows that version was not trained on, ended in REJECT for production;
 2. it does not beat the trivial model (the 95 % interval of the improvement is not wholly above zero);
 3. the fairness section is ``Fail``;
 4. a behaviour test failed;
@@ -11,20 +11,26 @@
 
 **conditional**, if none of those holds and any of these does:
 
-1. a comparison ended in ITERATE, HOLD or CANARY;
-2. the fairness section is ``Warning``;
-3. the sensitivity to bad input is ``High`` or ``Excessive`` (a robustness score under 7, or under 4);
-4. a weak slice differs from the rest by half a spread of the losses or more, Cohen's medium effect;
-5. scores are off by five percentage points or more on average, beyond chance, if read as probabilities;
-6. a behaviour test could not be run;
-7. ``weak_slices``, ``calibration`` (classification), ``fairness``, ``robustness`` or ``operation`` was not done.
+1. it was judged on the data it was trained on;
+2. a comparison ended in HOLD or CANARY, or the other version may have been trained on the rows;
+3. the fairness section is ``Warning``;
+4. the sensitivity to bad input is ``High`` or ``Excessive`` (a robustness score under 7, or under 4);
+5. a weak slice differs from the rest by half a spread of the losses or more, Cohen's medium effect;
+6. scores are off by five percentage points or more on average, beyond chance, if read as probabilities;
+7. a behaviour test could not be run;
+8. ``weak_slices``, ``calibration`` (classification), ``fairness``, ``robustness`` or ``operation`` was not done;
+   fairness is not asked for where somebody stated that no people are concerned and why;
+9. that was stated, and an input or a sensitive column is by its name about people.
+
+A comparison is read by its decision for production alone: what an experiment's hypothesis came to is another question,
+and a retraining that is merely as good may well go.
 
 Otherwise **go**. The confidence starts at ``high`` and falls a step (two steps: ``low``) for each of
 
 - fewer than 1,000 rows, or fewer than 30 of the rarest class; fewer than 100 rows count twice;
 - an interval of the improvement whose half is wider than half of the improvement, or that is not known;
-- rows that somebody gave, which the model may have seen;
-- a section of rule 7 that was not done; three or more count twice.
+- rows that somebody gave, which the model may have seen; the rows it was trained on count twice;
+- a section of rule 8 that was not done; three or more count twice.
 
 References
 ----------
@@ -39,6 +45,7 @@ from typing import Literal
 
 from arkwright.evaluation.evidence import Facts, sentence
 from arkwright.evaluation.model_evaluation import GoNoGo, ModelEvaluation, SectionName, Sentence
+from arkwright.evaluation.personal_columns import recognise
 from arkwright.evaluation.summary import NOTABLE_CALIBRATION_ERROR, SECTION_TITLES, SURE, answer_of, slice_sentence
 
 NEEDED: tuple[SectionName, ...] = ("fairness", "robustness", "weak_slices", "calibration", "operation")
@@ -81,29 +88,40 @@ def verdict_of(document: ModelEvaluation) -> GoNoGo:
 def missing_sections(facts: Facts) -> list[SectionName]:
     """Name the sections a decision needs that were not computed."""
     regression = facts.at("subject", "task") == "regression"
-    return [name for name in NEEDED if facts.at(name) is None and not (name == "calibration" and regression)]
+    spared = {"calibration"} if regression else set()
+    if facts.at("data", "no_people"):
+        spared.add("fairness")
+    return [name for name in NEEDED if facts.at(name) is None and name not in spared]
+
+
+def _trained_on(facts: Facts) -> Found:
+    if facts.at("data", "basis") == "training":
+        yield sentence("It was judged on the data it was trained on, so that every number here flatters it.")
 
 
 def _rejected(facts: Facts) -> Found:
-    yield from _compared(facts, ("REJECT",))
+    if not facts.at("challenge", "seen"):
+        yield from _compared(facts, ("REJECT",))
 
 
 def _undecided(facts: Facts) -> Found:
-    yield from _compared(facts, ("ITERATE", "HOLD", "CANARY"))
+    if facts.at("challenge", "seen"):
+        yield sentence(
+            "The comparison is not fair to it: {seen}.",
+            seen=facts.words("challenge", "seen"),
+        )
+        yield from _compared(facts, ("REJECT",))
+    yield from _compared(facts, ("HOLD", "CANARY"))
 
 
 def _compared(facts: Facts, outcomes: tuple[str, ...]) -> Found:
-    told = set()
-    for part in ("recommendation", "version"):
-        outcome, rationale = (facts.at("challenge", part, key) for key in ("outcome", "rationale"))
-        if outcome in outcomes and (outcome, rationale) not in told:
-            told.add((outcome, rationale))
-            yield sentence(
-                "Compared with version {version}, the rules say {outcome}: {rationale}.",
-                version=facts.words("challenge", "baseline", "version"),
-                outcome=facts.words("challenge", part, "outcome"),
-                rationale=facts.words("challenge", part, "rationale"),
-            )
+    if facts.at("challenge", "version", "outcome") in outcomes:
+        yield sentence(
+            "Compared with version {version}, the rules say {outcome}: {rationale}.",
+            version=facts.words("challenge", "baseline", "version"),
+            outcome=facts.words("challenge", "version", "outcome"),
+            rationale=facts.words("challenge", "version", "rationale"),
+        )
 
 
 def _trivial(facts: Facts) -> Found:
@@ -219,6 +237,23 @@ def _missing(facts: Facts) -> Found:
             yield sentence(f"Not known: {SECTION_TITLES[name]}. It was not computed.")
 
 
+def _about_people(facts: Facts) -> Found:
+    """Doubt the statement that no people are concerned where a column's name says otherwise."""
+    if not facts.at("data", "no_people"):
+        return
+    for where in (("subject", "inputs"), ("data", "sensitive")):
+        names = facts.at(*where) or ()
+        found = recognise(names)
+        telling = [index for index, name in enumerate(names) if name in found]
+        if telling:
+            yield sentence(
+                "It was stated that no people are concerned ({reason}), yet it has the column {column}.",
+                reason=facts.words("data", "no_people"),
+                column=facts.name(*where, telling[0]),
+            )
+            return
+
+
 def _beats(facts: Facts) -> Found:
     if facts.at("performance", "beats_baseline", "met"):
         yield sentence("{detail}.", detail=facts.words("performance", "beats_baseline", "detail"))
@@ -229,6 +264,14 @@ def _fair(facts: Facts) -> Found:
         yield sentence(
             "Fairness: every gate is met, with {n} columns (or pairs of columns) audited.",
             n=facts.count("fairness", "report", "columns"),
+        )
+
+
+def _nobody(facts: Facts) -> Found:
+    if facts.at("data", "no_people") and facts.at("fairness") is None:
+        yield sentence(
+            "No groups of people were compared; it was stated that none need to be: {reason}.",
+            reason=facts.words("data", "no_people"),
         )
 
 
@@ -269,6 +312,8 @@ def _confidence(facts: Facts) -> tuple[Literal["high", "medium", "low"], str]:
         against.append((1, "how sure the improvement over the trivial model is, is not known"))
     elif (high - low) / 2 > WIDE * abs(improvement):
         against.append((1, "the improvement over the trivial model is known only roughly"))
+    if facts.at("data", "basis") == "training":
+        against.append((2, "the model was trained on the data it was checked on"))
     if facts.at("data", "basis") == "given":
         against.append((1, "the model may have seen the rows it was checked on"))
     absent = missing_sections(facts)
@@ -283,6 +328,7 @@ def _confidence(facts: Facts) -> tuple[Literal["high", "medium", "low"], str]:
 
 _STOPS: tuple[Rule, ...] = (_rejected, _trivial, _unfair, _misbehaved, _broken, _slow)
 _WARNINGS: tuple[Rule, ...] = (
+    _trained_on,
     _undecided,
     _perhaps_unfair,
     _fragile,
@@ -290,5 +336,6 @@ _WARNINGS: tuple[Rule, ...] = (
     _miscalibrated,
     _not_run,
     _missing,
+    _about_people,
 )
-_FOR: tuple[Rule, ...] = (_beats, _preferred, _fair, _robust, _behaves, _quick)
+_FOR: tuple[Rule, ...] = (_beats, _preferred, _fair, _nobody, _robust, _behaves, _quick)

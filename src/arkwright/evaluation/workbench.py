@@ -10,6 +10,7 @@ import platform
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +18,7 @@ import pyarrow as pa
 from arkwright.bundles import LoadedBundle
 from arkwright.bundles.model_process import GeneralScorer
 from arkwright.contracts import Column
+from arkwright.core.errors import NotFound
 from arkwright.data import DatasetService, UploadService
 from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.definition_of_done import Fact
@@ -33,6 +35,8 @@ from arkwright.governance import GovernanceService
 from arkwright.kit.jobs import JobRun, JobService
 from arkwright.kit.objects import ObjectStore
 from arkwright.registry import RegistryService
+
+Basis = Literal["holdout", "given", "training"]
 
 
 @dataclass(frozen=True)
@@ -107,7 +111,12 @@ class Workbench:
             hypothesis=request.hypothesis,
             guardrails=request.guardrails,
             criteria=request.criteria,
-            limits=tuple(ColumnLimit(name=name, fixed=True) for name in request.immutable),
+            margin=request.margin,
+            minimum_improvement=request.minimum_improvement,
+            limits=(
+                *(ColumnLimit(name=name, fixed=True) for name in request.immutable),
+                *(limit for limit in request.limits if limit.name not in request.immutable),
+            ),
         )
 
     def data(self) -> DataUsed:
@@ -115,12 +124,13 @@ class Workbench:
         request, rows, (_, name, basis, fingerprint, version_id, notes) = self._request, self._rows, self._source
         return DataUsed(
             name=name,
-            basis="holdout" if basis == "holdout" else "given",
+            basis=basis,
             n_rows=rows.n_rows,
             n_rows_used=rows.n_used,
             dataset_version_id=version_id,
             fingerprint=fingerprint,
             sensitive=request.sensitive,
+            no_people=request.no_people,
             notes=(*request.notes, *notes, *rows.notes),
         )
 
@@ -164,6 +174,19 @@ class Workbench:
                 reason=f"{len(subject.inputs)} inputs; every file of the bundle is listed with its hash",
             )
         }
+        with self._job.read() as unit:
+            model_id = self._services.registry.version_by_id(unit, subject.model_version_id).model_id
+            before = self._services.registry.production_of(unit, model_id)
+        if before is not None and before.id != subject.model_version_id:
+            facts["rollback"] = Fact(
+                met=True,
+                evidence=(before.id, "docs/rollouts.md"),
+                reason=f"`arkwright deployment rollback` goes back to version {before.semver}, which is in production",
+            )
+        else:
+            facts["rollback"] = Fact(
+                met=None, reason="no other version is in production, so there is none to go back to"
+            )
         if run_id := manifest.lineage.get("run_id"):
             imported = manifest.lineage.get("origin") == "import"
             facts["experiment_tracked"] = Fact(
@@ -219,7 +242,7 @@ class Workbench:
         return self._bundle.signature.columns
 
     @cached_property
-    def _source(self) -> tuple[pa.Table, str, str, str, str, tuple[str, ...]]:
+    def _source(self) -> tuple[pa.Table, str, Basis, str, str, tuple[str, ...]]:
         """The rows, their name, on which basis they are judged, fingerprint, dataset version, and notes."""
         request, services = self._request, self._services
         if request.dataset_version_id:
@@ -228,9 +251,10 @@ class Workbench:
                 name = f"{services.datasets.get(unit, version.dataset_id).name} version {version.number}"
                 table = services.datasets.load_table(unit, version.id)
                 fingerprint = version.fingerprint
-            trained_on = self._bundle.manifest.lineage.get("dataset_version_id")
-            seen = ("The model was trained on most of these rows: the numbers flatter it.",)
-            return table, name, "given", fingerprint, version.id, seen if trained_on == version.id else ()
+            if self._trained_on(self._bundle, version.id, fingerprint):
+                seen = "The model was trained on most of these rows: the numbers flatter it."
+                return table, name, "training", fingerprint, version.id, (seen,)
+            return table, name, "given", fingerprint, version.id, ()
         if request.upload_id:
             table, filename, sha256 = services.evaluations.read_upload(
                 self._job, request.upload_id, self._job.raise_if_cancelled
@@ -273,7 +297,37 @@ class Workbench:
             predict=self._predict(other),
             sizes=self._sizes(other.digest),
             predictor=other.compiled,
+            seen=self._seen_by(other),
         )
+
+    def _seen_by(self, other: LoadedBundle) -> str:
+        """Say why the other version may have been trained on the rows; empty if it was not, or nobody can tell."""
+        _, _, basis, fingerprint, version_id, _ = self._source
+        if basis != "holdout":
+            seen = version_id and self._trained_on(other, version_id, fingerprint)
+            return "The other version was trained on most of these rows." if seen else ""
+        with self._job.read() as unit:
+            theirs = self._services.evaluations.kept_data(unit, other.digest)
+        if theirs is None:
+            return "It is not known which rows the other version was trained on, so it may have seen these."
+        ours = self._kept
+        same = ours is not None and (
+            theirs.holdout.sha256 == ours.holdout.sha256
+            or (theirs.dataset_version_id, theirs.seed, theirs.holdout.n_rows)
+            == (ours.dataset_version_id, ours.seed, ours.holdout.n_rows)
+        )
+        return "" if same else "The other version was split from its data otherwise, so it may have seen these rows."
+
+    def _trained_on(self, bundle: LoadedBundle, version_id: str, fingerprint: str) -> bool:
+        """Tell whether a bundle was trained on a dataset version, or on another one with the same rows."""
+        trained_on = bundle.manifest.lineage.get("dataset_version_id", "")
+        if not trained_on or trained_on == version_id:
+            return trained_on == version_id
+        with self._job.read() as unit:
+            try:
+                return self._services.datasets.version_by_id(unit, trained_on).fingerprint == fingerprint
+            except NotFound:
+                return False
 
     def _sizes(self, digest: str) -> dict[str, int]:
         with self._services.registry.bundles.folder(self._workspace_id, digest) as folder:

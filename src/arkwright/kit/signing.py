@@ -1,7 +1,8 @@
 """The platform's signing key: Ed25519, made at first use, in the home's ``keys`` folder.
 
 ``signing.key`` is the private key (PKCS #8 in PEM, readable by its owner alone); ``signing.pub`` is the public key that
-verifiers are given. Whoever replaces the key keeps the old public key, or nothing signed before can be verified.
+verifiers are given. Every public key is kept as ``<key id>.pub`` as well, so that what was signed before the key was
+replaced can still be verified: remove that file of a key that is no longer to be trusted.
 
 References
 ----------
@@ -13,9 +14,10 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,11 +32,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
-from arkwright.core.dsse import Envelope, seal, verified_payload
+from arkwright.core.dsse import Envelope, verified_payload
 from arkwright.core.errors import Invalid, NotFound, Unavailable
 
 FOLDER, PRIVATE, PUBLIC = "keys", "signing.key", "signing.pub"
 _ID_DIGITS = 16
+_ID = re.compile(r"[0-9a-f]{16}")
 _MAX_KEY_BYTES = 64 << 10
 
 
@@ -94,10 +97,7 @@ def signing_key(home: Path) -> SigningKey:
                 if not (folder / PRIVATE).exists():
                     _write(folder / PRIVATE, _new_key(), 0o600)
         key = _read_private(folder / PRIVATE)
-        public = folder / PUBLIC
-        if not public.exists() or public.read_bytes() != key.public.pem():
-            with _alone(folder):
-                _write(public, key.public.pem(), 0o644)
+        _publish(folder, key.public)
     except OSError as error:
         raise Unavailable(
             f"The signing key in {folder} cannot be used: {error.strerror or error}.",
@@ -107,8 +107,14 @@ def signing_key(home: Path) -> SigningKey:
     return key
 
 
-def platform_key(home: Path) -> VerifyingKey:
-    """Return the public key of a platform's home.
+def platform_key(home: Path, named: Collection[str] = ()) -> VerifyingKey:
+    """Return the public key of a platform's home: the one in use, or an earlier one.
+
+    Parameters
+    ----------
+    named
+        Ids of the keys that a signed file names. If none of them is the key in use, and one of them was in use before
+        and its public key is still there, that one is returned.
 
     Raises
     ------
@@ -116,13 +122,23 @@ def platform_key(home: Path) -> VerifyingKey:
         If nothing was signed there yet.
     """
     path = home / FOLDER / PUBLIC
-    if not path.exists():
+    current = read_public_key(path) if path.exists() else None
+    if current is not None and current.key_id in named:
+        return current
+    for key_id in named:
+        earlier = home / FOLDER / f"{key_id}.pub"
+        # The id is what somebody wrote into a file: it names a key here, or nothing.
+        if _ID.fullmatch(key_id) and earlier.is_file():
+            key = read_public_key(earlier)
+            if key.key_id == key_id:
+                return key
+    if current is None:
         raise NotFound(
             f"There is no public key at {path}.",
             code="signing.no_key",
             hint="Give the public key of whoever signed it: --key FILE.",
         )
-    return read_public_key(path)
+    return current
 
 
 def read_public_key(path: Path) -> VerifyingKey:
@@ -149,11 +165,6 @@ def read_public_key(path: Path) -> VerifyingKey:
     return VerifyingKey(key.public_bytes(Encoding.Raw, PublicFormat.Raw))
 
 
-def sign_payload(key: SigningKey, payload_type: str, payload: bytes) -> Envelope:
-    """Put a payload into a signed envelope."""
-    return seal(payload_type, payload, key.public.key_id, key.sign)
-
-
 def verify_envelope(envelope: Envelope, key: VerifyingKey, *, source: str = "This file") -> bytes:
     """Return the payload if it is signed with the key.
 
@@ -163,6 +174,21 @@ def verify_envelope(envelope: Envelope, key: VerifyingKey, *, source: str = "Thi
         As :func:`~arkwright.core.dsse.verified_payload` does.
     """
     return verified_payload(envelope, key.key_id, key.verifies, source=source)
+
+
+def _publish(folder: Path, key: VerifyingKey) -> None:
+    """Write the public key where verifiers look for it; one that was there before is kept under its id."""
+    public = folder / PUBLIC
+    own = folder / f"{key.key_id}.pub"
+    if own.exists() and public.exists() and public.read_bytes() == key.pem():
+        return
+    with _alone(folder):
+        if public.exists() and public.read_bytes() != key.pem():
+            with suppress(Invalid):  # what is no public key is none that anything was signed with
+                before = read_public_key(public)
+                _write(folder / f"{before.key_id}.pub", before.pem(), 0o644)
+        _write(own, key.pem(), 0o644)
+        _write(public, key.pem(), 0o644)
 
 
 def _new_key() -> bytes:

@@ -21,7 +21,7 @@ _SEEN = " That was measured on the sample given at import, which the model may h
 
 
 def promotion_conditions(
-    evaluation: Mapping[str, Any] | None, bundle_problem: str, whole: Sequence[Mapping[str, Any]] = ()
+    evaluation: Mapping[str, Any] | None, bundle_problem: str, standing: Sequence[Condition] = ()
 ) -> list[Condition]:
     """Return the conditions of the default gate.
 
@@ -31,10 +31,10 @@ def promotion_conditions(
         Body of the newest ``evaluation`` evidence about the bundle, or None.
     bundle_problem
         Why the bundle does not verify; empty if it does.
-    whole
-        Bodies of the ``model_evaluation`` evidence that counts (:func:`standing`); none: there is no such condition.
+    standing
+        What the whole evaluations say (:func:`standing_conditions`).
     """
-    return [_beats_baseline(evaluation), _bundle_verifies(bundle_problem), *map(_not_no_go, whole)]
+    return [_beats_baseline(evaluation), _bundle_verifies(bundle_problem), *standing]
 
 
 def rollback_conditions(bundle_problem: str) -> list[Condition]:
@@ -87,14 +87,66 @@ def newest(evidence: Sequence[Any]) -> dict[str, Any] | None:
     return dict(evidence[-1].body) if evidence else None
 
 
-def standing(evidence: Sequence[Any]) -> list[dict[str, Any]]:
-    """Return the bodies of the evaluations that count: the newest, and the newest that compared groups of people.
+def standing_conditions(evidence: Sequence[Any]) -> list[Condition]:
+    """Return what the ``model_evaluation`` evidence about a bundle, oldest first, asks of a promotion.
 
-    A later evaluation that looks at fewer things does not undo what an earlier one found out about those.
+    The newest evaluation decides, except that it does not undo what it did not look at: a column whose groups failed is
+    judged anew only by an evaluation that compares at least as many groups of it, for the same favourable answer (or
+    for one that somebody stated, where it had been assumed), on rows the model was not known to be trained on. A
+    regulation is judged anew only by an evaluation that states a purpose, a failed behaviour test by one that runs
+    behaviour tests, and what was found on other rows than the training's only by one on such rows.
     """
-    fair = [row for row in evidence if row.body.get("fairness") is not None]
-    counting = {row.id: row for row in (*evidence[-1:], *fair[-1:])}
-    return [dict(row.body) for row in counting.values()]
+    if not evidence:
+        return []
+    bodies = [dict(row.body) for row in evidence]
+    failed: list[Mapping[str, Any]] = []
+    regulation: Mapping[str, Any] | None = None
+    for body in bodies:
+        audited = body.get("audited") or ()
+        if body.get("basis") != "training":
+            failed = [old for old in failed if not any(_judges_anew(new, old) for new in audited)]
+        failed += [new for new in audited if new["status"] == "Fail"]
+        asked = body.get("regulation")
+        if asked and (asked["purpose"] != "unknown" or regulation is None):
+            regulation = asked
+    newest_body = bodies[-1]
+    counting = [newest_body]
+    if newest_body.get("basis") == "training":
+        counting += [body for body in bodies if body.get("basis") != "training"][-1:]
+    conditions = [_not_no_go(body) for body in counting]
+    # A verdict that refuses names its own failing columns.
+    refusing = [body for body in counting if body.get("decision") == "no-go"]
+    said = {_judged(each) for body in refusing for each in body.get("audited") or ()}
+    earlier = {_judged(each): each for each in failed}
+    conditions += [_fairness_stands(each) for judged, each in earlier.items() if judged not in said]
+    if regulation is not None and regulation["status"] == "Fail" and regulation != newest_body.get("regulation"):
+        detail = f"An earlier evaluation, for the purpose {regulation['purpose']!r}, says: {regulation['detail']}"
+        conditions.append(Condition("evaluation_regulation", False, detail))
+    tested = [body for body in bodies if body.get("behaviour_passed") is not None]
+    if tested and not tested[-1]["behaviour_passed"] and tested[-1] is not newest_body:
+        detail = "An earlier evaluation failed behaviour tests, and no later one ran any."
+        conditions.append(Condition("evaluation_behaviour", False, detail))
+    return conditions
+
+
+def _judges_anew(new: Mapping[str, Any], old: Mapping[str, Any]) -> bool:
+    same = new["favourable"] == old["favourable"] or (new["stated"] and not old["stated"])
+    return bool(new["column"] == old["column"] and same and new["n_groups"] >= old["n_groups"])
+
+
+def _judged(audited: Mapping[str, Any]) -> tuple[str, str]:
+    return audited["column"], audited["favourable"]
+
+
+def _fairness_stands(failed: Mapping[str, Any]) -> Condition:
+    column, answer = failed["column"], failed["favourable"]
+    about = "" if answer in ("", "value") else f" (favourable answer: {answer})"
+    return Condition(
+        "evaluation_fairness",
+        False,
+        f"An evaluation found it unfair by {column!r}{about}, and no later one compared these groups again and found "
+        f"otherwise. {failed['detail']}".strip(),
+    )
 
 
 def _beats_baseline(evaluation: Mapping[str, Any] | None) -> Condition:

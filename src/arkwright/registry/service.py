@@ -338,7 +338,7 @@ class RegistryService:
         if kind == "rollback":
             conditions = gate.rollback_conditions(problem)
         else:
-            conditions = gate.promotion_conditions(gate.newest(evidence), problem, gate.standing(whole))
+            conditions = gate.promotion_conditions(gate.newest(evidence), problem, gate.standing_conditions(whole))
         inputs = {
             "bundle_digest": version.bundle_digest,
             "evidence": [{"id": row.id, "sha256": row.sha256} for row in (*evidence, *whole)],

@@ -25,6 +25,7 @@ __all__ = [
     "ColumnProfile",
     "CommentAlert",
     "Correlation",
+    "CounterfactualLimit",
     "CreateApiKey",
     "CreateBatch",
     "CreateDeployment",
@@ -333,6 +334,17 @@ class Correlation(TypedDict):
     n_rows: int
 
 
+class CounterfactualLimit(TypedDict):
+    """How a counterfactual may change a column: not at all, in one direction, between bounds, to some levels."""
+
+    direction: NotRequired[Literal["any", "up", "down"]]
+    fixed: NotRequired[bool]
+    high: NotRequired[float | None]
+    levels: NotRequired[list[str]]
+    low: NotRequired[float | None]
+    name: str
+
+
 class CreateApiKey(TypedDict):
     """Ask for a key."""
 
@@ -383,8 +395,12 @@ class CreateEvaluation(TypedDict):
     hypothesis: NotRequired[str]
     immutable: NotRequired[list[str]]
     latency_limit_ms: NotRequired[float | None]
+    limits: NotRequired[list[CounterfactualLimit]]
+    margin: NotRequired[float]
+    minimum_improvement: NotRequired[float]
     model: NotRequired[str]
     model_version_id: NotRequired[str]
+    no_people: NotRequired[str]
     primary_metric: NotRequired[str]
     profile: NotRequired[Literal["quick", "full"]]
     purpose: NotRequired[str]
@@ -709,10 +725,12 @@ class DriftReportSummary(TypedDict):
 class Evaluation(TypedDict):
     """What was found, in short; the document, the report and the card have it all."""
 
+    audited: NotRequired[list[dict[str, Any]]]
     basis: str
     beats_baseline: bool
     behaviour_passed: bool | None
     bundle_digest: str
+    canary_traffic_percent: NotRequired[int | None]
     compared_with: str
     confidence: str
     created_at: str
@@ -729,15 +747,18 @@ class Evaluation(TypedDict):
     model_name: str
     model_version_id: str
     n_rows_used: int
+    no_people: NotRequired[str]
     not_done: dict[str, str]
     primary_metric: str
     profile: str
     reasons: list[str]
     recommendation: str
+    regulation: NotRequired[dict[str, Any] | None]
     robustness: dict[str, Any] | None
     robustness_rating: str
     seed: int
     version: str
+    version_decision: NotRequired[str]
 
 
 class EvaluationFile(TypedDict):

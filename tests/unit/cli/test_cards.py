@@ -15,13 +15,13 @@ from tests.unit.evaluation import evaluated
 from arkwright.bundles import ConstantEvaluator, fit_baseline, fit_encoder, write_bundle
 from arkwright.contracts import ParityRecord, Signature
 from arkwright.contracts.signature import Column
-from arkwright.core.dsse import Envelope
+from arkwright.core.dsse import seal
 from arkwright.evaluation.card import model_card
 from arkwright.evaluation.card_signature import PAYLOAD_TYPE, STATEMENT_TYPE, sign_card
 from arkwright.evaluation.card_text import render_card
 from arkwright.evaluation.summary import summary_of
 from arkwright.evaluation.verdict import verdict_of
-from arkwright.kit.signing import sign_payload, signing_key
+from arkwright.kit.signing import signing_key
 
 
 def a_bundle(folder: Path, value: float) -> str:
@@ -49,7 +49,10 @@ def card(tmp_path: Path) -> Path:
     document = msgspec.structs.replace(document, verdict=verdict_of(document), summary=summary_of(document))
     key = signing_key(tmp_path / "arkwright-data")
     made = model_card(document, created_at="2026-01-02T03:04:05Z")
-    envelope = sign_card(made, document, render_card(made), key_id=key.public.key_id, sign=key.sign)
+    pages = {"report.html": "<p>a report</p>", "card.html": "<p>1200 rows</p>"}
+    envelope = sign_card(made, document, render_card(made), key_id=key.public.key_id, sign=key.sign, pages=pages)
+    for name, text in pages.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "README.md").write_text(render_card(made), encoding="utf-8")
     (tmp_path / "evaluation.json").write_bytes(msgspec.json.encode(document))
     file = tmp_path / "card.dsse.json"
@@ -59,12 +62,13 @@ def card(tmp_path: Path) -> Path:
 
 def test_a_good_card_is_verified_with_all_it_is_about(arkwright: Arkwright, card: Path) -> None:
     shown = arkwright(
-        "card", "verify", str(card), "--bundle", "bundle", "--readme", "README.md", "--evaluation", "evaluation.json"
-    )
+        "card", "verify", str(card), "--bundle", "bundle", "--readme", "README.md", "--evaluation", "evaluation.json",
+        "--report", "report.html", "--page", "card.html",
+    )  # fmt: skip
     assert shown.code == 0
     assert "The card of income 1.2.0 is signed with the key " in shown.out
     assert "conditional (confidence low)" in shown.out
-    assert "signature, bundle, readme, evaluation" in shown.out
+    assert "signature, bundle, readme, report, page, evaluation" in shown.out
 
 
 def test_the_verdict_is_one_json_document_where_that_is_asked_for(arkwright: Arkwright, card: Path) -> None:
@@ -79,13 +83,26 @@ def test_it_is_verified_elsewhere_with_the_public_key_alone(
     arkwright: Arkwright, card: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "arkwright-data" / "keys" / "signing.pub").rename(tmp_path / "elsewhere" / "their.pub")
+    (tmp_path / "arkwright-data").rename(tmp_path / "theirs")
+    (tmp_path / "theirs" / "keys" / "signing.pub").rename(tmp_path / "elsewhere" / "their.pub")
     monkeypatch.chdir(tmp_path / "elsewhere")
     without = arkwright("card", "verify", str(card))
     assert without.code == 4
     assert "There is no public key at" in without.err
     assert "--key FILE" in without.err
     assert arkwright("card", "verify", str(card), "--key", "their.pub").code == 0
+
+
+def test_a_card_that_was_signed_before_the_key_was_replaced_is_still_verified(
+    arkwright: Arkwright, card: Path, tmp_path: Path
+) -> None:
+    home = tmp_path / "arkwright-data"
+    old = signing_key(home).public.key_id
+    (home / "keys" / "signing.key").unlink()
+    assert signing_key(home).public.key_id != old
+    assert arkwright("card", "verify", str(card), "--json").document["key_id"] == old
+    (home / "keys" / f"{old}.pub").unlink()
+    assert "is not signed with the key" in arkwright("card", "verify", str(card)).err
 
 
 def changed(card: Path, change) -> None:
@@ -129,7 +146,15 @@ def test_a_bundle_of_which_a_byte_was_changed_is_refused(arkwright: Arkwright, c
     assert "estimator.json" in refused.err
 
 
-@pytest.mark.parametrize(("option", "file"), [("--readme", "README.md"), ("--evaluation", "evaluation.json")])
+@pytest.mark.parametrize(
+    ("option", "file"),
+    [
+        ("--readme", "README.md"),
+        ("--evaluation", "evaluation.json"),
+        ("--report", "README.md"),
+        ("--page", "card.html"),
+    ],
+)
 def test_a_file_that_is_not_the_cited_one_is_refused(
     arkwright: Arkwright, card: Path, tmp_path: Path, option: str, file: str
 ) -> None:
@@ -166,9 +191,8 @@ def test_a_wrong_file_is_named_with_what_it_is_not(
 
 def test_a_card_of_a_later_release_asks_for_an_upgrade(arkwright: Arkwright, tmp_path: Path) -> None:
     later = {"_type": STATEMENT_TYPE, "predicateType": "https://arkwright.dev/model-card/v9", "subject": []}
-    envelope: Envelope = sign_payload(
-        signing_key(tmp_path / "arkwright-data"), PAYLOAD_TYPE, json.dumps(later).encode()
-    )
+    key = signing_key(tmp_path / "arkwright-data")
+    envelope = seal(PAYLOAD_TYPE, json.dumps(later).encode(), key.public.key_id, key.sign)
     (tmp_path / "later.json").write_bytes(msgspec.json.encode(envelope))
     refused = arkwright("card", "verify", "later.json")
     assert refused.code == 2

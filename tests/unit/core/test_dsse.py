@@ -79,6 +79,14 @@ def test_a_signature_without_a_key_id_is_tried():
     assert verified_payload(envelope, "k1", verify) == b"hello world"
 
 
+def test_a_signature_that_is_no_base64_hides_none_of_the_others():
+    (signature,) = json.loads(written())["signatures"]
+    envelope = read_envelope(written(signatures=[{"sig": "§", "keyid": "k0"}, signature]))
+    assert verified_payload(envelope, "k1", verify) == b"hello world"
+    with pytest.raises(Invalid, match="is not signed with the key k1: it names k0"):
+        verified_payload(read_envelope(written(signatures=[{"sig": "§", "keyid": "k0"}])), "k1", verify)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

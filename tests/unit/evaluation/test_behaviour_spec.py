@@ -257,3 +257,26 @@ def test_labels_and_scores_are_asked_of_the_task_that_has_them():
 def test_a_class_is_found_by_its_value_before_its_text():
     mixed = msgspec.structs.replace(SIGNATURE, task="multiclass", classes=("1", 1, True))
     assert [class_index(mixed, label) for label in ("1", 1, True, "True", 2)] == [0, 1, 2, 2, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "tests: !!int foo",
+        "tests: !!float foo",
+        "tests: !!timestamp foo",
+        "tests: !!bool foo",
+        "tests: 0x_",
+        "tests: " + "9" * 5_000,
+        "[" * 5_000,
+        "{a: " * 3_000,
+        "a: &a {x: 1}\nb: &b {<<: [*a, *a]}\nc: &c {<<: [*b, *b]}\ntests: []",
+        "a: &a [1]\ntests: [" + ", ".join(["*a"] * 200) + "]",
+    ],
+    ids=["int", "float", "timestamp", "bool", "hex", "digits", "brackets", "braces", "nested aliases", "many aliases"],
+)
+def test_yaml_that_makes_a_reader_stumble_is_refused_at_once(text):
+    with pytest.raises(Invalid) as refused:
+        parse_behaviour(text, source="model.behaviour.yaml")
+    assert refused.value.code in {"behaviour.not_yaml", "behaviour.not_a_spec"}
+    assert refused.value.hint

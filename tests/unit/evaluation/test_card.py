@@ -19,6 +19,7 @@ from arkwright.evaluation.card_signature import (
     PAYLOAD_TYPE,
     card_statement,
     cited_digests,
+    digests_of,
     document_sha256,
     expect_digest,
     sign_card,
@@ -225,6 +226,27 @@ def test_a_document_read_back_from_its_file_has_the_digest_that_was_cited():
 
 def test_signing_the_same_card_again_gives_the_same_bytes():
     assert signed()[0] == signed()[0]
+
+
+def test_the_card_says_how_the_resamples_of_its_intervals_were_drawn():
+    made = evaluated.binary()
+    for scheme, words in (("rows", "resamples of rows drawn at random, seed"), ("rows within rare classes", "kept at")):
+        performance = msgspec.structs.replace(made.performance, resampling=scheme)
+        card = card_of(msgspec.structs.replace(made, performance=performance))
+        assert words in card.metrics.uncertainty
+
+
+def test_what_a_page_says_is_cited_before_it_is_signed_is_what_is_cited():
+    document = told(evaluated.binary())
+    card = model_card(document, created_at=WHEN)
+    cited = digests_of(card, document, render_card(card), key_id="k1")
+    page = render_card_page(card, cited)
+    envelope = sign_card(card, document, render_card(card), key_id="k1", sign=lambda _: b"", pages={"card.html": page})
+    statement = card_statement(PAYLOAD_TYPE, unverified_payload(envelope))
+    assert cited == cited_digests(envelope, statement)
+    assert statement.sha256("card.html") == hashlib.sha256(page.encode()).hexdigest()
+    with pytest.raises(Invalid, match=r"names no SHA-256 of report\.html"):
+        statement.sha256("report.html")
 
 
 def test_a_card_without_a_bundle_is_not_signed():

@@ -209,3 +209,21 @@ def test_unusable_input_is_refused_with_a_hint(change, words):
 def test_the_same_seed_gives_the_same_bytes():
     first, second = (msgspec.json.encode(compare("binary", *binary(200, gain=0.3))) for _ in range(2))
     assert first == second
+
+
+def test_the_comparison_says_how_its_resamples_were_drawn():
+    assert compare("binary", *binary(200)).resampling == "rows"
+    _, *scores = binary(200)
+    assert compare("binary", np.where(np.arange(200) < 5, 1, 0), *scores).resampling == "rows within rare classes"
+    values = np.arange(40.0)
+    assert compare("forecasting", values, values[:, None], values[:, None]).resampling == "blocks of steps"
+
+
+def test_the_interval_of_a_log_loss_difference_knows_that_class_sizes_vary():
+    rng = np.random.default_rng(1)
+    truth = (rng.random(500) < 0.3).astype(int)
+    # The candidate is surer of the negative class: it gains on one class what it loses on the other.
+    found = compare("binary", truth, np.full((500, 1), 0.3), np.full((500, 1), 0.2), metrics=["log_loss"])
+    change = found.of("log_loss").change_percentile
+    gain = np.where(truth == 1, np.log(0.3) - np.log(0.2), np.log(0.7) - np.log(0.8))
+    assert change.high - change.low == pytest.approx(2 * 1.96 * gain.std() / np.sqrt(500), rel=0.15)

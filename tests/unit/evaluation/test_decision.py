@@ -86,8 +86,8 @@ def test_a_clear_improvement_with_nothing_against_it_is_promoted():
         (compared(), {"fairness": UNFAIR}, "REJECT", "unfair"),
         (compared(outcome="not computable"), {}, "ITERATE", "evidence incomplete"),
         (compared(), {"require_fairness": True}, "ITERATE", "evidence incomplete"),
-        (compared(improvement=-0.001), {}, "REJECT", "no improvement"),
-        (compared(improvement=0.0), {}, "REJECT", "no improvement"),
+        (compared(improvement=-0.001), {}, "ITERATE", "no improvement"),
+        (compared(improvement=0.0), {}, "ITERATE", "no improvement"),
         (compared(improvement=0.005), {}, "ITERATE", "improvement not certain"),
         (compared(), {"minimum_improvement": 0.05}, "ITERATE", "improvement too small"),
         (compared(), {"criteria": [Criterion(metric="roc_auc", at_least=0.9)]}, "ITERATE", "success criteria"),
@@ -133,6 +133,51 @@ def test_a_guardrail_counts_from_its_tolerance_on_in_its_own_direction():
     assert recommended(*items).outcome == "PROMOTE"
     unknown = compared(), compared("log_loss", outcome="not computable")
     assert recommended(*unknown, guardrails=[Guardrail(metric="log_loss")]).rule == "evidence incomplete"
+
+
+def undecided(improvement, low, high, p_value):
+    """A recall whose difference Holm's correction no longer calls clear."""
+    item = compared("recall", improvement=improvement, outcome="no clear difference")
+    interval = Interval(value=improvement, low=low, high=high)
+    return msgspec.structs.replace(item, change=interval, p_value=p_value, p_adjusted=min(1.0, 2 * p_value))
+
+
+@pytest.mark.parametrize(
+    ("recall", "tolerance", "holds"),
+    [
+        # A loss of 8 points that Holm's correction over several guardrails makes "no clear difference".
+        (undecided(-0.082, -0.154, -0.022, 0.028), 0.01, False),
+        (undecided(-0.082, -0.154, -0.022, 0.028), 0.0, False),
+        (undecided(-0.082, -0.154, -0.022, 0.028), 0.2, True),
+        (undecided(0.01, -0.03, 0.05, 0.6), 0.02, False),
+        (undecided(0.01, -0.03, 0.05, 0.6), 0.04, True),
+        (undecided(-0.01, -0.05, 0.03, 0.6), 0.0, True),
+        (undecided(0.04, None, None, 0.6), 0.02, False),
+    ],
+)
+def test_a_guardrail_holds_only_where_a_loss_beyond_its_tolerance_is_excluded(recall, tolerance, holds):
+    guardrails = [Guardrail(metric="recall", tolerance=tolerance)]
+    experiment = recommended(compared(), recall, guardrails=guardrails)
+    version = decided(compared(), recall, guardrails=guardrails)
+    assert (experiment.outcome, version.outcome) == (("PROMOTE", "PROMOTE") if holds else ("ITERATE", "HOLD"))
+    if not holds:
+        assert experiment.rule == version.rule == "guardrail loss not excluded"
+        assert "Recall" in experiment.rationale
+
+
+def test_watching_more_metrics_never_makes_a_guardrail_pass():
+    rng = np.random.default_rng(3)
+    truth = (rng.random(600) < 0.4).astype(int)
+    odds = rng.normal(size=600) + 1.5 * truth - 0.7
+    # The candidate ranks better and calls fewer positives: recall is what it pays with.
+    before, after = odds + 0.8 * rng.normal(size=600), odds - 0.15
+    scores = [(1 / (1 + np.exp(-values)))[:, None] for values in (before, after)]
+    outcomes = []
+    for metrics in (["roc_auc", "recall"], ["roc_auc", "recall", "precision", "accuracy", "log_loss", "f1", "pr_auc"]):
+        found = compare_models("binary", truth, *scores, metrics, seed=0, n_resamples=400)
+        outcomes.append(recommend(found, primary="roc_auc", guardrails=[Guardrail(metric="recall", tolerance=0.005)]))
+    assert {item.outcome for item in outcomes} == {"ITERATE"}
+    assert {item.rule for item in outcomes} == {"guardrail loss not excluded"}
 
 
 def test_trade_offs_say_what_is_paid_for_what():

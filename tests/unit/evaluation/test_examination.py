@@ -510,6 +510,25 @@ def test_a_version_that_is_hard_on_one_group_is_rejected_in_words_however_good_i
     assert document.verdict.decision == "no-go"
 
 
+def test_a_version_whose_groups_cannot_be_compared_is_not_called_fair():
+    sex = np.where(np.arange(700) == 0, "f", "m").astype(object)
+    material = material_of(predict=truthful, baseline=baseline_of(half_blind), sensitive={"sex": sex})
+    found = examine(material, QUICK)[0]["challenge"]
+    assert found.comparison.of("roc_auc").outcome == "better"
+    assert (found.recommendation.outcome, found.recommendation.rule) == ("ITERATE", "evidence incomplete")
+    assert (found.version.outcome, found.version.rule) == ("HOLD", "evidence incomplete")
+    assert "Disparate impact ratio by sex is not computable" in found.recommendation.rationale
+
+
+def test_a_version_that_a_regulation_speaks_against_is_rejected_in_its_words():
+    material = material_of(predict=truthful, baseline=baseline_of(half_blind), purpose="credit")
+    done, _ = examine(material, QUICK)
+    assert done["fairness"].report.status != "Fail"
+    found = done["challenge"].recommendation
+    assert (found.outcome, found.rule) == ("REJECT", "unfair")
+    assert found.rationale.startswith("A regulation speaks against it: ")
+
+
 def test_a_guardrail_rejects_what_the_primary_metric_would_let_through():
     def overconfident(given):
         return 1 / (1 + np.exp(-12.0 * (given["income"] - given["debt"])))[:, None]

@@ -191,7 +191,9 @@ def test_a_small_group_is_shown_and_flagged_and_left_out_of_the_comparison_unles
     impact = column.disparity("disparate_impact_ratio")
     assert impact.value.value == 1.0
     assert impact.left_out == ("x",)
-    assert column.status == "Pass"
+    assert column.status == "Warning"
+    [unjudged] = [finding for finding in column.findings if finding.severity == "warning"]
+    assert "too small to be judged by any measure: x (6 rows, fewer than 30)" in unjudged.text
     assert any(finding.kind == "small group" and finding.group == "x" for finding in column.findings)
     with_small = audit_binary(truth, called, {"sex": sex}, rules=Rules(include_small=True), n_resamples=50).columns[0]
     assert value(with_small, "disparate_impact_ratio") == 0.0
@@ -303,6 +305,100 @@ def test_a_group_scored_too_high_is_named_as_a_systematic_bias():
     assert bias.group == "f"
     assert "too high by 0." in bias.text
     assert column.disparity("worst_group_ece").beyond_chance == ("f",)
+
+
+@pytest.mark.parametrize(("n_groups", "n_rows"), [(2, 40), (8, 100), (20, 60)])
+def test_groups_that_a_calibrated_model_treats_alike_seldom_fail_however_small_they_are(n_groups, n_rows):
+    failed = 0
+    for seed in range(30):
+        rng = np.random.default_rng((seed, n_groups))
+        score = rng.uniform(0.05, 0.95, n_groups * n_rows)
+        truth = (rng.random(score.size) < score).astype(int)
+        group = np.repeat([f"g{index}" for index in range(n_groups)], n_rows)
+        failed += audit_binary(truth, score, {"group": group}, n_resamples=50, seed=seed).status == "Fail"
+    # The gates share 5 %, so about 1 or 2 of 30; 8 would be a one-in-ten-thousand accident.
+    assert failed < 8
+
+
+def test_a_calibrated_small_group_is_told_what_error_chance_alone_would_give_it():
+    rng = np.random.default_rng(0)
+    score = rng.uniform(0.05, 0.95, 80)
+    truth = (rng.random(80) < score).astype(int)
+    column = audit_binary(truth, score, {"sex": np.repeat(["f", "m"], 40)}, n_resamples=100).columns[0]
+    worst = column.disparity("worst_group_ece")
+    assert (worst.verdict, worst.beyond_chance, worst.value.low) == ("not met", (), 0.0)
+    assert 0.08 < worst.by_chance < 0.2
+    [found] = [finding for finding in column.findings if finding.measure == "worst_group_ece"]
+    assert found.severity == "warning"
+    assert f"A calibrated model would show about {worst.by_chance:.2g} in such a group." in found.text
+
+
+def test_those_who_should_get_the_favourable_outcome_and_do_not_fail_the_model_in_one_group():
+    # As many are called in both groups, of f the wrong ones: 0.45 lower in TPR.
+    truth, called, sex = cells(f=(45, 55, 45, 55), m=(90, 10, 0, 100))
+    column = audit_binary(truth, called, {"sex": sex}, rules=Rules(gates={"equal_opportunity_difference"})).columns[0]
+    assert value(column, "equal_opportunity_difference") == pytest.approx(0.45)
+    assert column.disparity("equal_opportunity_difference").beyond_chance == ("f", "m")
+    assert column.status == "Fail"
+    assert "equal_opportunity_difference" in {
+        item.name for item in audit_binary(truth, called, {"sex": sex}).columns[0].disparities if item.gated
+    }
+
+
+def test_a_difference_that_is_certain_and_exceeds_the_threshold_only_perhaps_is_a_warning():
+    truth, called, sex = cells(f=(264, 136, 80, 320), m=(316, 84, 80, 320))
+    gate = Rules(gates={"equal_opportunity_difference"})
+    column = audit_binary(truth, called, {"sex": sex}, n_resamples=400, rules=gate).columns[0]
+    found = column.disparity("equal_opportunity_difference")
+    assert found.value.value == pytest.approx(0.13)
+    assert 0.05 < found.value.low < 0.1
+    assert found.beyond_chance == ()
+    assert column.status == "Warning"
+
+
+def test_a_selection_rate_whose_interval_reaches_into_what_is_accepted_says_so():
+    column = audit_binary(*rows_with_selection(300, 400), n_resamples=400).columns[0]
+    assert column.disparity("disparate_impact_ratio").beyond_chance == ("f", "m")
+    [text] = [finding.text for finding in column.findings if finding.measure == "disparate_impact_ratio"]
+    assert "That the groups differ is beyond chance; that it is by more than is accepted is not." in text
+
+
+def test_equalised_odds_are_judged_by_the_rate_that_is_known_where_it_alone_misses_the_threshold():
+    # f has no row with the favourable outcome, so no TPR; its FPR is 0.6, that of m 0.1.
+    truth, called, sex = cells(f=(0, 0, 60, 40), m=(40, 10, 5, 45))
+    odds = audit_binary(truth, called, {"sex": sex}, n_resamples=100).columns[0].disparity("equalized_odds_difference")
+    assert (odds.verdict, odds.metric) == ("not met", "fpr")
+    assert odds.value.value == pytest.approx(0.5)
+    truth, called, sex = cells(f=(0, 0, 10, 90), m=(40, 10, 5, 45))
+    column = audit_binary(truth, called, {"sex": sex}, n_resamples=100).columns[0]
+    assert column.disparity("equalized_odds_difference").verdict == "not computable"
+    [note] = [finding for finding in column.findings if "equalised odds" in finding.text]
+    assert (note.severity, note.kind) == ("note", "disparity")
+    assert "1 of 2 groups are large enough and have a true positive rate" in note.text
+
+
+def test_a_small_group_of_two_columns_together_is_a_note_and_of_one_column_a_warning():
+    truth = np.tile([0, 1], 200)
+    sex, race = np.repeat(["f", "m"], 200), np.tile(["a"] * 38 + ["b"] * 2, 10)
+    report = audit_binary(
+        truth, truth.astype(float), {"sex": sex, "race": race}, intersections=[("sex", "race")], n_resamples=50
+    )
+    unjudged = {
+        column.column: {finding.severity for finding in column.findings if "too small to be judged" in finding.text}
+        for column in report.columns
+    }
+    assert unjudged == {"sex": set(), "race": {"warning"}, "sex & race": {"note"}}
+    assert [column.status for column in report.columns] == ["Pass", "Warning", "Pass"]
+
+
+def test_a_predicted_number_that_is_far_too_low_for_one_group_fails():
+    rng = np.random.default_rng(4)
+    truth, sex = rng.normal(50, 10, 400), np.repeat(["f", "m"], 200)
+    predicted = truth + rng.normal(0, 1, 400) - 3.0 * (sex == "f")
+    report = audit_regression(truth, predicted, {"sex": sex}, n_resamples=200)
+    assert report.status == "Fail"
+    [found] = [finding for finding in report.findings() if finding.severity == "fail"]
+    assert found.measure == "standardized_residual_difference"
 
 
 def test_a_group_with_more_errors_is_named_with_their_kind():
@@ -474,7 +570,9 @@ def test_the_errors_of_a_predicted_number_are_compared_by_group():
         assert group.n_positive is None
     assert column.disparity("mae_ratio").verdict == "not met"
     assert column.disparity("mean_prediction_difference").verdict == "not judged"
-    assert report.status == "Warning"
+    # Predicted too high by more than a fifth of the spread of the residuals, beyond chance.
+    assert column.disparity("standardized_residual_difference").beyond_chance == ("f", "m")
+    assert report.status == "Fail"
     [bias] = [finding for finding in column.findings if finding.kind == "systematic bias" and finding.group == "f"]
     assert "too high" in bias.text
 

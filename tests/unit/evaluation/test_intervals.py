@@ -9,6 +9,8 @@ from scipy import stats
 
 from arkwright.evaluation.classification import classification_replicates
 from arkwright.evaluation.intervals import (
+    RARE_CLASS_ROWS,
+    RESAMPLED,
     bca_interval,
     bootstrap,
     bootstrap_weights,
@@ -19,7 +21,9 @@ from arkwright.evaluation.intervals import (
     metric_intervals,
     paired_differences,
     percentile_interval,
+    rare_classes,
     resamples_for,
+    resampling_of,
 )
 
 # Efron & Tibshirani (1993), table 14.1: scores of 26 children in two tests; the statistic is the variance of A.
@@ -201,3 +205,14 @@ def test_folds_without_the_metric_are_counted_and_left_out():
     assert fold_spread([0.5, float("nan")]).std is None
     nothing = fold_spread([float("nan")] * 2)
     assert (nothing.mean, nothing.reason) == (None, "the metric is not defined on any fold")
+
+
+def test_only_classes_that_a_resample_could_lose_are_strata():
+    assert rare_classes(None) is None
+    assert rare_classes(np.repeat([0, 1], [RARE_CLASS_ROWS, 500])) is None
+    strata = rare_classes(np.repeat([3, 0, 1, 2], [4, 40, 19, 20]))
+    assert strata.tolist() == np.repeat([3, -1, 1, -1], [4, 40, 19, 20]).tolist()
+    weights = all_weights(83, 200, seed=1, strata=strata)
+    assert (weights[:, :4].sum(axis=1) == 4).all()
+    assert np.ptp(weights[:, 4:44].sum(axis=1)) > 0
+    assert {resampling_of(None), resampling_of(strata), "blocks of steps"} == set(RESAMPLED)

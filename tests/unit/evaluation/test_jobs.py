@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import gzip
 import hashlib
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -113,6 +115,19 @@ def test_the_document_is_canonical_and_cited_by_its_hash_with_report_and_card(ad
     assert content == rfc8785.dumps(document)
 
 
+def test_report_and_page_are_signed_with_the_card(adult: Evaluated, quick: Any) -> None:
+    result, _ = quick
+    place = f"/v1/evaluations/{result['evaluation_id']}"
+    envelope = adult.plane.client.get(f"{place}/card.json").json()
+    statement = json.loads(base64.b64decode(envelope["payload"]))
+    signed = {thing["name"]: thing["digest"]["sha256"] for thing in statement["subject"]}
+    assert set(signed) == {"bundle", "evaluation.json", "README.md", "report.html", "card.html"}
+    served = {"README.md": "card", "report.html": "report", "card.html": "card.html", "evaluation.json": ""}
+    for name, path in served.items():
+        content = adult.plane.client.get(f"{place}/{path}".rstrip("/")).content
+        assert hashlib.sha256(content).hexdigest() == signed[name], name
+
+
 def test_the_version_says_where_its_card_and_its_reports_are(adult: Evaluated, quick: Any) -> None:
     result, _ = quick
     version = adult.plane.client.get("/v1/models/adult/versions/1").json()
@@ -129,7 +144,7 @@ def test_an_evaluation_that_says_no_go_closes_the_gate_with_its_reasons(adult: E
     assert refused.status_code == 409
     (unmet,) = refused.json()["unmet"]
     assert unmet.startswith("The evaluation of this bundle says no-go.")
-    assert "sex" in unmet
+    assert "Fairness (Fail)" in unmet
 
 
 @pytest.mark.usefixtures("metrics_only")
@@ -148,6 +163,36 @@ def test_given_rows_are_counted_and_what_cannot_be_used_is_said(adult: Evaluated
 def test_the_rows_it_was_trained_on_flatter_it_and_that_is_said(adult: Evaluated) -> None:
     _, document = adult.evaluate(data={"dataset_version_id": adult.dataset_version_id})
     assert any("The model was trained on most of these rows" in note for note in document["data"]["notes"])
+    assert document["data"]["basis"] == "training"
+    assert document["verdict"]["decision"] != "go"
+    assert any("judged on the data it was trained on" in reason["text"] for reason in document["verdict"]["reasons"])
+
+
+@pytest.mark.usefixtures("metrics_only")
+def test_why_nobody_is_compared_is_printed_in_verdict_and_card(adult: Evaluated) -> None:
+    why = "Every row is a pump; no 2 rows share an owner."
+    result, document = adult.evaluate(no_people=why)
+    assert result["no_people"] == why
+    assert why in document["not_done"]["fairness"]
+    told = " ".join(reason["text"] for reason in document["verdict"]["reasons"])
+    assert "Every row is a pump" in told
+    assert "yet it has the column 'age'" in told, "its inputs are about people all the same"
+    assert why in adult.plane.client.get(f"/v1/evaluations/{result['evaluation_id']}/card").text
+    items = {item["key"]: item for item in document["definition_of_done"]["items"]}
+    assert items["fairness"]["status"] == "met"
+    assert "not connected" in items["load_tested"]["reason"]
+
+
+@pytest.mark.usefixtures("metrics_only")
+def test_the_headline_tells_what_each_column_ended_in(quick: Any) -> None:
+    result, _ = quick
+    audited = {item["column"]: item for item in result["audited"]}
+    assert set(audited) >= {"sex", "race", "age"}
+    assert audited["sex"]["favourable"] == ">50K"
+    assert audited["sex"]["stated"] is False
+    assert audited["sex"]["n_groups"] == 2
+    assert "Fail" in {item["status"] for item in result["audited"]}
+    assert result["regulation"]["purpose"] == "unknown"
 
 
 @pytest.mark.parametrize(
@@ -194,7 +239,41 @@ def test_a_version_is_compared_with_another_on_the_same_rows(adult: Evaluated, o
     result, document = adult.evaluate(baseline=twin["id"])
     assert document["challenge"]["baseline"]["model_name"] == "twin"
     assert result["compared_with"] == "twin 1.0.0"
-    assert result["recommendation"] in {"ITERATE", "REJECT"}, "the same model twice is no improvement"
+    assert result["recommendation"] == "ITERATE", "the same model twice is no improvement"
+    assert (result["version_decision"], result["canary_traffic_percent"]) == ("HOLD", None)
+    assert document["challenge"]["seen"] == ""
+    as_good, _ = adult.evaluate(baseline=twin["id"], margin=0.01)
+    assert (as_good["version_decision"], as_good["decision"]) == ("CANARY", "conditional")
+    assert 0 < as_good["canary_traffic_percent"] < 100
+
+
+def test_another_version_that_may_have_seen_the_rows_is_named(
+    adult: Evaluated, only: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    only("performance", "challenge")
+    adult.plane.client.post("/v1/models", json={"name": "stranger"})
+    body = {"bundle_digest": adult.training["bundle_digest"]}
+    other = adult.plane.client.post("/v1/models/stranger/versions", json=body).json()
+    on_its_data = {"data": {"dataset_version_id": adult.dataset_version_id}}
+    _, document = adult.evaluate(baseline=other["id"], **on_its_data)
+    assert document["challenge"]["seen"] == "The other version was trained on most of these rows."
+    service = next(each for each in adult.plane.platform.services.values() if hasattr(each, "kept_data"))
+    real, calls = service.kept_data, []
+
+    def kept(unit: Any, digest: str) -> Any:
+        """Answer for the other version, which is asked last, as if it had been split with another seed."""
+        calls.append(digest)
+        found = real(unit, digest)
+        if len(calls) <= 2:
+            return found
+        other_rows = msgspec.structs.replace(found.holdout, sha256="0" * 64)
+        return msgspec.structs.replace(found, seed=found.seed + 1, holdout=other_rows)
+
+    monkeypatch.setattr(service, "kept_data", kept)
+    _, document = adult.evaluate(baseline=other["id"])
+    assert "split from its data otherwise" in document["challenge"]["seen"]
+    assert document["challenge"]["seen"] in document["challenge"]["notes"]
+    assert any("not fair to it" in reason["text"] for reason in document["verdict"]["reasons"])
 
 
 def test_a_section_that_stops_on_a_defect_leaves_the_others(
@@ -259,6 +338,37 @@ def test_an_evaluation_that_dies_goes_on_from_its_last_finished_step(
     assert len(evidence(adult, "model_evaluation")) == before + 1
     objects = platform.objects.for_workspace(workspace)
     assert objects.list(f"jobs/{job_id}") == []
+
+
+@pytest.mark.usefixtures("metrics_only")
+def test_a_file_that_was_changed_in_the_store_is_not_served(adult: Evaluated) -> None:
+    result, _ = adult.evaluate(seed=5)
+    objects = adult.plane.platform.objects.for_workspace(adult.plane.platform.workspace_ids()[0])
+    key = result["files"]["report"]["key"]
+    objects.put_bytes(key, objects.get_bytes(key) + b" ")
+    refused = adult.plane.client.get(f"/v1/evaluations/{result['evaluation_id']}/report")
+    assert (refused.status_code, refused.json()["code"]) == (503, "evaluation.file_damaged")
+
+
+@pytest.mark.parametrize(("step", "prefix"), [("_assemble", "evaluations/"), ("_sections", "jobs/")])
+@pytest.mark.usefixtures("metrics_only")
+def test_what_was_changed_in_the_store_is_not_signed(
+    adult: Evaluated, monkeypatch: pytest.MonkeyPatch, step: str, prefix: str
+) -> None:
+    objects = adult.plane.platform.objects.for_workspace(adult.plane.platform.workspace_ids()[0])
+    known = {*objects.list(prefix)}
+    real = getattr(jobs._Run, step)
+
+    def damaged(*given: Any) -> Any:
+        left = real(*given)
+        for key in objects.list(prefix):
+            if key not in known and key.endswith(".json"):
+                objects.put_bytes(key, objects.get_bytes(key).replace(b"0.5", b"0.6"))
+        return left
+
+    monkeypatch.setattr(jobs._Run, step, damaged)
+    job = adult.job(seed=6)
+    assert (job["status"], job["error"]["code"]) == ("failed", "evaluation.file_damaged")
 
 
 def test_a_price_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:

@@ -35,3 +35,8 @@ def test_the_user_s_word_goes_before_the_name():
 def test_sex_age_and_marital_status_are_prohibited_bases_and_no_special_categories():
     assert {"sex", "age", "marital status"} <= PROHIBITED_BASES
     assert not {"sex", "age", "marital status"} & SPECIAL_CATEGORIES
+
+
+def test_the_age_of_a_thing_is_nobodys_age():
+    assert recognise(["housing_median_age", "VehicleAge", "account age"]) == {}
+    assert recognise(["age", "customer_age"]) == {"age": "age", "customer_age": "age"}

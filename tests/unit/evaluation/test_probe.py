@@ -5,7 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkwright.core.errors import Invalid
+from arkwright.bundles.errors import ModelFailed as ModelProcessFailed
+from arkwright.bundles.errors import ModelTimeout
+from arkwright.bundles.model_process.failures import ended, slow_start
+from arkwright.core.errors import AdapterError, Invalid, Unavailable
 from arkwright.evaluation.probe import ModelFailed, as_text, ask, blank, by_importance, inputs_of, insist, usable_rows
 from arkwright.evaluation.scored_table import missing
 from tests.unit.evaluation.robust_cases import signature_of, two_columns
@@ -99,3 +102,35 @@ def test_text_in_a_numeric_column_is_named():
     columns, _ = two_columns(2)
     with pytest.raises(Invalid, match="column 'idle' is numeric .* could not convert string to float: 'n/a'"):
         inputs_of(signature_of(columns), {**columns, "idle": np.array(["1", "n/a"], dtype=object)})
+
+
+def raising(*errors):
+    left = list(errors)
+
+    def predict(rows):
+        if left:
+            raise left.pop(0)
+        return rows["x"][:, None]
+
+    return predict
+
+
+@pytest.mark.parametrize("error", [slow_start(5), Unavailable("No library."), AdapterError("The store is away.")])
+def test_what_the_platform_could_not_do_is_no_finding_about_the_model(error):
+    with pytest.raises(type(error)):
+        ask(raising(error), ROWS)
+    with pytest.raises(type(error)):
+        usable_rows(raising(error), ROWS)
+
+
+@pytest.mark.parametrize("error", [ModelProcessFailed("row 3 made the model raise ValueError"), ModelTimeout("10 s")])
+def test_what_a_model_in_its_own_process_does_stays_a_finding(error):
+    assert ask(raising(error), ROWS).failure.startswith(f"raised {type(error).__name__}: ")
+
+
+def test_a_process_that_ends_is_asked_once_more_before_its_end_is_the_answer():
+    assert ask(raising(ended("was ended by signal 9")), ROWS).scores is not None
+    twice = ask(raising(*[ended("was ended by signal 11")] * 2), ROWS).failure
+    assert twice == "ended twice at the same rows: The model's process was ended by signal 11."
+    with pytest.raises(Unavailable, match="not loaded"):
+        ask(raising(ended("was ended by signal 9"), slow_start(5)), ROWS)

@@ -95,3 +95,26 @@ def test_a_score_can_be_asked_for_alone():
         score_metric("binary", "roc_auc", truth, score)
         == evaluate(BINARY, truth, score, score, seed=0).metrics["roc_auc"].value
     )
+
+
+def test_the_intervals_of_a_classifier_know_that_class_sizes_vary():
+    rng = np.random.default_rng(5)
+    truth = (rng.random(500) < 0.3).astype(np.int64)
+    found = rng.random(500) < np.where(truth == 1, 0.35, 0.04)
+    report = evaluate(BINARY, truth, np.where(found, 0.8, 0.2)[:, None], np.full((500, 1), 0.3), seed=0)
+    accuracy = report.metrics["accuracy"]
+    # Rows are drawn one by one from the same population, so the number of right answers is binomial.
+    binomial = 2 * 1.96 * np.sqrt(accuracy.value * (1 - accuracy.value) / 500)
+    assert accuracy.high - accuracy.low == pytest.approx(binomial, rel=0.08)
+    assert report.resampling == "rows"
+
+
+def test_a_class_that_a_resample_could_lose_keeps_its_size_and_the_report_says_so():
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1], [300, 3])
+    scores = np.clip(0.2 * truth + 0.8 * rng.random(303), 0, 1)[:, None]
+    report = evaluate(BINARY, truth, scores, np.full((303, 1), 0.01), seed=0)
+    assert report.resampling == "rows within rare classes"
+    assert report.metrics["roc_auc"].low is not None
+    many = evaluate(REGRESSION, rng.normal(size=50), np.zeros((50, 1)), np.zeros((50, 1)), seed=0)
+    assert many.resampling == "rows"

@@ -99,3 +99,16 @@ def test_weighted_metrics_are_those_of_repeated_rows():
     weighted, repeated = metrics_of("binary", truth, scores, counts), metrics_of("binary", truth[rows], scores[rows])
     for name in ("roc_auc", "log_loss", "f1"):
         assert float(weighted[name]) == pytest.approx(float(repeated[name]))
+
+
+def test_skill_that_may_be_chance_is_none_to_retain():
+    rng = np.random.default_rng(8)
+    columns = {"x": rng.normal(size=80)}
+    truth = (rng.random(80) < 1 / (1 + np.exp(-0.3 * columns["x"]))).astype(np.int64)
+    weak = yardstick(signature_of(columns), truth, 1 / (1 + np.exp(-columns["x"]))[:, None])
+    assert weak.clean > weak.trivial
+    assert weak.skill_low < 0
+    assert weak.no_skill.startswith("the model has no sure skill to retain")
+    many = {"x": rng.normal(size=2000)}
+    truth = (rng.random(2000) < 1 / (1 + np.exp(-many["x"]))).astype(np.int64)
+    assert yardstick(signature_of(many), truth, 1 / (1 + np.exp(-many["x"]))[:, None]).no_skill == ""

@@ -243,3 +243,12 @@ def test_a_table_of_declared_slices_has_each_metric_with_its_interval():
 def test_a_table_without_rows_is_refused():
     with pytest.raises(Invalid, match="no rows to slice"):
         slice_table({}, lambda rows: lambda weights: {}, 0, seed=0)
+
+
+def test_a_number_that_is_mostly_zero_is_searched_at_its_spike():
+    rng = np.random.default_rng(0)
+    gain = np.where(rng.random(2_000) < 0.92, 0.0, rng.gamma(2, 1_000, 2_000))
+    losses = rng.random(2_000) + 2.0 * (gain > 0)
+    found = find_weak_slices({"gain": gain}, losses, seed=0, loss="log_loss")
+    assert found.left_out == {}
+    assert [(each.column, each.level) for each in found.slices[0].conditions] == [("gain", "above 0")]

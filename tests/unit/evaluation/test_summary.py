@@ -128,3 +128,51 @@ def test_the_columns_that_matter_most_and_the_gates_are_to_be_watched():
     ranking = evaluated.binary().explanations.attributions.ranking
     assert said[0].startswith(f"Drift of '{ranking[0].name}', '{ranking[1].name}'")
     assert any("of 'sex': the disparate impact ratio" in text and "above 0.8 is accepted" in text for text in said)
+
+
+def calibrated(value, p_value):
+    document = evaluated.binary()
+    found = document.calibration.error
+    ece = Interval(value=value, low=max(0.0, value - 0.04), high=value + 0.04)
+    error = msgspec.structs.replace(found, ece=ece, p_value=p_value)
+    calibration = msgspec.structs.replace(document.calibration, error=error)
+    return msgspec.structs.replace(document, calibration=calibration)
+
+
+@pytest.mark.parametrize(
+    ("value", "p_value", "words"),
+    [
+        (0.12, 0.001, "Do not read its scores as probabilities"),
+        (0.12, 0.06, "Whether its scores can be read as probabilities is not known"),
+        (0.12, None, "Whether its scores can be read as probabilities is not known"),
+        (0.01, 0.5, "Its scores can be read as probabilities"),
+    ],
+)
+def test_scores_that_may_be_far_off_are_not_called_probabilities(value, p_value, words):
+    document = calibrated(value, p_value)
+    said = [item for item in summary_of(document) if "as probabilities" in item.text]
+    assert [item.text.startswith(words) for item in said] == [True]
+    assert check_numbers(document, said) == ()
+
+
+def test_what_to_watch_does_not_call_every_low_window_more_than_chance():
+    (said,) = [item.text for item in monitoring_of(evaluated.binary()) if "on labelled rows" in item.text]
+    assert "more than chance" not in said
+    assert "where the whole interval of a window lies below" in said
+
+
+def test_another_threshold_is_recommended_only_for_what_it_saves_on_other_rows():
+    document = evaluated.binary()
+    threshold = document.calibration.threshold
+
+    def advised(low):
+        saved = Interval(value=0.02, low=low, high=0.05)
+        changed = msgspec.structs.replace(
+            threshold, cost_saved=Interval(value=0.02, low=0.01, high=0.05), cross_fitted_saved=saved
+        )
+        calibration = msgspec.structs.replace(document.calibration, threshold=changed)
+        said = recommendations_of(msgspec.structs.replace(document, calibration=calibration))
+        return [item.text for item in said if item.text.startswith("Decide from a score of")]
+
+    assert advised(-0.01) == []
+    assert "on rows that did not choose them" in advised(0.005)[0]

@@ -173,3 +173,22 @@ def test_a_question_that_makes_no_sense_is_refused(kwargs, words):
 def test_the_same_seed_gives_the_same_bytes():
     truth, score = sample(200)
     assert msgspec.json.encode(choose(truth, score)) == msgspec.json.encode(choose(truth, score))
+
+
+def test_what_a_choice_saves_on_other_rows_is_not_what_it_saves_on_its_own():
+    # The scores are the probabilities and both errors cost the same: one half is best, and nothing can be saved.
+    found = [choose(*sample(300, seed)) for seed in range(60)]
+    assert sum(item.cost_saved.value > 0 for item in found) > 50
+    assert np.mean([item.cross_fitted_saved.value for item in found]) < 0
+    assert sum(item.cross_fitted_saved.low > 0 for item in found) <= 2
+    for item in found[:5]:
+        assert item.cross_fitted_saved.value == pytest.approx(item.at_half.expected_cost - item.cross_fitted_cost)
+
+
+def test_a_threshold_that_truly_saves_still_shows_it_and_says_which_rows_chose_it():
+    found = choose(*sample(2_000), costs=Costs(false_negative=8.0))
+    assert found.cross_fitted_saved.low > 0
+    assert found.detail.endswith("on the rows that chose it.")
+    none = choose(np.array([0, 0, 1]), np.array([0.1, 0.2, 0.9]))
+    assert none.cross_fitted_saved.value is None
+    assert none.cross_fitted_saved.reason == none.cross_fitted_reason

@@ -37,9 +37,13 @@ def slow(document):
     return changed(document, "operation", requirement=check_latency(single, 0.5))
 
 
+def people_free(document):
+    stated = changed(document, "data", no_people="every row is a pump", sensitive=())
+    return msgspec.structs.replace(stated, fairness=None)
+
+
 STOPS = {
-    "rejected": (lambda document: challenged(document, "REJECT", "HOLD"), "the rules say REJECT"),
-    "rejected version": (lambda document: challenged(document, "PROMOTE", "REJECT"), "the rules say REJECT"),
+    "rejected": (lambda document: challenged(document, "PROMOTE", "REJECT"), "the rules say REJECT"),
     "no better than trivial": (not_beating, "does not clearly beat the majority class"),
     "unfair": (
         lambda document: msgspec.structs.replace(document, fairness=evaluated.binary().fairness),
@@ -83,7 +87,29 @@ def test_of_several_faults_the_weightiest_is_told_first():
 
 WARNINGS = {
     "canary": (lambda document: challenged(document, "PROMOTE", "CANARY"), "the rules say CANARY"),
-    "iterate": (lambda document: challenged(document, "ITERATE", "PROMOTE"), "the rules say ITERATE"),
+    "an experiment without an improvement": (
+        lambda document: challenged(document, "ITERATE", "CANARY"),
+        "the rules say CANARY",
+    ),
+    "held": (lambda document: challenged(document, "REJECT", "HOLD"), "the rules say HOLD"),
+    "judged on its training data": (
+        lambda document: changed(document, "data", basis="training"),
+        "It was judged on the data it was trained on",
+    ),
+    "the other has seen the rows": (
+        lambda document: changed(
+            challenged(document, "PROMOTE", "PROMOTE"), "challenge", seen="It may have seen them."
+        ),
+        "The comparison is not fair to it: It may have seen them.",
+    ),
+    "rejected for one that has seen the rows": (
+        lambda document: changed(challenged(document, "REJECT", "REJECT"), "challenge", seen="It may have seen them."),
+        "The comparison is not fair to it",
+    ),
+    "people after all": (
+        lambda document: people_free(changed(document, "subject", inputs=("mileage", "sex"))),
+        "It was stated that no people are concerned (every row is a pump), yet it has the column 'sex'.",
+    ),
     "perhaps unfair": (lambda document: changed(document, "fairness", status="Warning"), "ends in Warning"),
     "sensitive": (lambda document: changed(document, "robustness", rating="High"), "sensitivity to bad input is High"),
     "weak": (
@@ -120,6 +146,25 @@ def test_a_small_weakness_of_a_slice_is_no_condition():
     assert verdict_of(document).decision == "go"
 
 
+def test_what_an_experiment_came_to_does_not_decide_about_production():
+    verdict = verdict_of(challenged(evaluated.good(), "REJECT", "PROMOTE"))
+    assert verdict.decision == "go"
+    assert not any("REJECT" in reason.text for reason in verdict.reasons)
+
+
+def test_where_no_people_are_concerned_fairness_is_not_asked_for_and_the_reason_is_told():
+    document = people_free(changed(evaluated.good(), "subject", inputs=("mileage",)))
+    verdict = verdict_of(document)
+    assert (verdict.decision, verdict.confidence) == ("go", "high")
+    assert any("it was stated that none need to be: every row is a pump." in each.text for each in verdict.reasons)
+    assert check_numbers(document, verdict.reasons) == ()
+
+
+def test_the_data_it_was_trained_on_is_said_before_other_doubts():
+    document = changed(changed(evaluated.good(), "data", basis="training"), "fairness", status="Warning")
+    assert "trained on" in verdict_of(document).reasons[0].text
+
+
 def test_calibration_is_not_asked_of_a_number():
     assert not any("probabilities" in reason.text for reason in verdict_of(evaluated.regression()).reasons)
 
@@ -130,6 +175,7 @@ def test_calibration_is_not_asked_of_a_number():
         (lambda document: changed(document, "data", n_rows_used=999), "medium", "few rows"),
         (lambda document: changed(document, "data", n_rows_used=99), "low", "very few rows"),
         (lambda document: changed(document, "data", basis="given"), "medium", "may have seen the rows"),
+        (lambda document: changed(document, "data", basis="training"), "low", "trained on the data"),
         (
             lambda document: changed(
                 document,

@@ -16,12 +16,12 @@ from cryptography.hazmat.primitives.serialization import (
     load_pem_public_key,
 )
 
+from arkwright.core.dsse import seal
 from arkwright.core.errors import Invalid, NotFound, Unavailable
 from arkwright.kit.signing import (
     VerifyingKey,
     platform_key,
     read_public_key,
-    sign_payload,
     signing_key,
     verify_envelope,
 )
@@ -40,7 +40,8 @@ def test_the_key_is_made_at_first_use_and_is_the_same_ever_after(tmp_path):
     first, second = signing_key(tmp_path / "home"), signing_key(tmp_path / "home")
     assert first.public == second.public
     assert stat.S_IMODE((tmp_path / "home" / "keys" / "signing.key").stat().st_mode) == 0o600
-    assert sorted(path.name for path in (tmp_path / "home" / "keys").iterdir()) == ["signing.key", "signing.pub"]
+    names = sorted(path.name for path in (tmp_path / "home" / "keys").iterdir())
+    assert names == sorted([f"{first.public.key_id}.pub", "signing.key", "signing.pub"])
 
 
 def test_the_public_key_lies_beside_it_and_its_id_is_the_head_of_its_hash(tmp_path):
@@ -84,6 +85,27 @@ def test_a_public_key_that_was_lost_or_belongs_to_another_is_written_again(tmp_p
     assert platform_key(tmp_path) == key.public
 
 
+def test_after_the_key_is_replaced_the_old_public_key_still_verifies_what_it_signed(tmp_path):
+    old = signing_key(tmp_path)
+    envelope = sign_payload(old, "application/x", b"said")
+    (tmp_path / "keys" / f"{old.public.key_id}.pub").unlink()  # as a home of an earlier release is
+    (tmp_path / "keys" / "signing.key").unlink()
+    new = signing_key(tmp_path)
+    assert new.public != old.public
+    assert platform_key(tmp_path) == platform_key(tmp_path, ["unheard of"]) == new.public
+    found = platform_key(tmp_path, [item.keyid for item in envelope.signatures])
+    assert verify_envelope(envelope, found) == b"said"
+    assert platform_key(tmp_path, [old.public.key_id, new.public.key_id]) == new.public
+
+
+def test_a_key_file_under_the_id_of_another_key_is_not_taken(tmp_path):
+    key, other = signing_key(tmp_path).public, signing_key(tmp_path / "other").public
+    claimed = "0123456789abcdef"
+    (tmp_path / "keys" / f"{claimed}.pub").write_bytes(other.pem())
+    (tmp_path / "their.pub").write_bytes(other.pem())
+    assert platform_key(tmp_path, [claimed, "../their", "../../etc/passwd"]) == key
+
+
 def test_what_is_signed_here_is_verified_by_the_public_key_alone(tmp_path):
     key = signing_key(tmp_path)
     envelope = sign_payload(key, "application/x", b"said")
@@ -105,6 +127,10 @@ def test_a_key_that_others_can_read_is_not_used(tmp_path):
     with pytest.raises(Invalid, match="Others than its owner may read") as refused:
         signing_key(tmp_path)
     assert "chmod 600" in refused.value.hint
+
+
+def sign_payload(key, payload_type, payload):
+    return seal(payload_type, payload, key.public.key_id, key.sign)
 
 
 def _pem(key):

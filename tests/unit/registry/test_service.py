@@ -260,18 +260,6 @@ def test_an_evaluation_that_says_no_go_is_refused_with_its_reasons_until_a_newer
     assert shelf.promote(version).stage == "production"
 
 
-def test_an_evaluation_that_does_not_look_at_groups_does_not_undo_one_that_did(shelf: Shelf) -> None:
-    version = shelf.register(shelf.stored())
-    with shelf.units.write() as unit:
-        for body in (
-            {"decision": "no-go", "reasons": ["Women are given it half as often."], "fairness": "Fail"},
-            {"decision": "go", "reasons": ["It is good."], "fairness": None},
-        ):
-            shelf.governance.file(unit, "model_evaluation", version.bundle_digest, body)
-    with pytest.raises(PolicyRefused, match="Women are given it half as often"):
-        shelf.promote(version)
-
-
 def test_an_evaluation_without_a_decision_is_a_no_go(shelf: Shelf) -> None:
     version = shelf.register(shelf.stored())
     with shelf.units.write() as unit:

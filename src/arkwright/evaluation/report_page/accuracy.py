@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from arkwright.evaluation.importance import FeatureImportance
-from arkwright.evaluation.intervals import Interval
+from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import ModelEvaluation
 from arkwright.evaluation.report import EvaluationReport
@@ -44,6 +44,7 @@ def performance(document: ModelEvaluation) -> Html:
     """Return the metrics and what they are made of."""
     report = document.performance
     beats = report.beats_baseline
+    drawn = f" {RESAMPLED[report.resampling]}" if report.resampling is not None else ""
     parts = [
         element(
             "p", mark("Better than the trivial model", "good") if beats.met else mark("Not shown to be better", "bad")
@@ -52,7 +53,7 @@ def performance(document: ModelEvaluation) -> Html:
         element(
             "p",
             f"The trivial model is the {beats.reference} model. Intervals hold the true value in "
-            f"{percent(report.level)} of repetitions ({count(report.n_resamples)} bootstrap resamples).",
+            f"{percent(report.level)} of repetitions ({count(report.n_resamples)} bootstrap resamples{drawn}).",
             class_="note",
         ),
         _metrics(report),

@@ -200,8 +200,9 @@ def _threshold(found: ThresholdChoice) -> Html:
             never if found.theoretical is None else number(found.theoretical),
         ],
         ["expected cost of a row", interval(found.expected_cost)],
-        ["saved against a threshold of one half", interval(found.cost_saved)],
+        ["saved against a threshold of one half, on the rows that chose it", interval(found.cost_saved)],
         ["expected cost with the threshold chosen on other rows", cross],
+        ["saved with the threshold chosen on other rows", interval(found.cross_fitted_saved)],
     ]
     both = [
         [f"{name} ({number(point.threshold)})", *_outcome(point)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from arkwright.evaluation.comparison import MetricComparison
 from arkwright.evaluation.decision import RiskAssessment, Rule, TradeOff
-from arkwright.evaluation.intervals import Interval
+from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.model_evaluation import ModelEvaluation
 from arkwright.evaluation.report_page.interval_chart import Row, interval_chart
 from arkwright.evaluation.report_page.layout import Tone, absent, facts, mark, part, section, table
@@ -74,7 +74,8 @@ def challenge(document: ModelEvaluation) -> Html:
             element(
                 "p",
                 f"Better or worse where the p-value, adjusted for all metrics together (Holm), is below "
-                f"{given(comparison.alpha)}.",
+                f"{given(comparison.alpha)}. Intervals come from {count(comparison.n_resamples)} paired resamples"
+                + (f" {RESAMPLED[comparison.resampling]}." if comparison.resampling is not None else "."),
                 class_="note",
             ),
             _metrics(comparison.metrics),

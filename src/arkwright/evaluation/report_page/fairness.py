@@ -63,7 +63,8 @@ def fairness(document: ModelEvaluation) -> Html:
         element(
             "p",
             f"Groups of fewer than {report.min_rows} rows, or with too few cases, are marked small: they are shown, "
-            "and left out of comparisons that they are too small for.",
+            "and left out of comparisons that they are too small for, which is a warning by itself: nothing is known "
+            "about them.",
             class_="note",
         ),
         _findings("What was found", report.findings(), "No disparity was found."),
@@ -201,20 +202,24 @@ def _disparity(found: Disparity) -> list[str]:
     if found.verdict == "not met":
         chance = "; beyond chance" if found.beyond_chance else "; chance may explain it"
     between = listed([name for name in (found.lowest, found.highest) if name], "no groups")
-    return [interval(found.value), accepted, element("span", verdict, chance), between, listed(found.left_out)]
+    shown = interval(found.value)
+    if found.by_chance is not None:
+        shown += f"; about {number(found.by_chance)} if calibrated"
+    return [shown, accepted, element("span", verdict, chance), between, listed(found.left_out)]
 
 
 def _proxies(found: ProxyReport, at: int) -> Html:
     shown = found.columns[:_MAX_PROXIES]
     lines = [[each.column, _association(each), _auc(each), each.level] for each in shown]
-    joint = interval(found.joint_auc)
     return part(
         f"For {found.attribute}",
         paragraphs(found.findings),
         element(
             "p",
-            f"All inputs together predict {found.attribute} with an area under the ROC curve of {joint} "
-            f"({found.joint_level}); 0.5 is nothing at all. On {rows(found.n_rows)}.",
+            f"How well all inputs together predict {found.attribute} is {not_computable(found.joint_auc.reason)}."
+            if found.joint_auc.value is None
+            else f"All inputs together predict {found.attribute} with an area under the ROC curve of "
+            f"{interval(found.joint_auc)} ({found.joint_level}); 0.5 is nothing at all. On {rows(found.n_rows)}.",
         ),
         more(
             f"Every input's association with {found.attribute}",

@@ -17,6 +17,7 @@ _WORDS: dict[str, tuple[str, Tone]] = {
 _BASIS = {
     "holdout": "rows kept out of training",
     "given": "rows that were given; whether the model has seen them is not known",
+    "training": "the dataset version it was trained on: it has seen most of these rows",
 }
 
 
