@@ -30,7 +30,7 @@ def verify(
         Path | None,
         typer.Option(metavar="FOLDER", help="A bundle that the card has to be about; every byte is checked."),
     ] = None,
-    digest: Annotated[str, typer.Option(metavar="sha256:…", help="Or the digest of that bundle.")] = "",
+    digest: Annotated[str | None, typer.Option(metavar="sha256:…", help="Or the digest of that bundle.")] = None,
     readme: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A README.md that has to be the signed one.")
     ] = None,
@@ -53,7 +53,7 @@ def verify(
     statement = _verified(envelope, trusted, file)
     cited = cited_digests(envelope, statement)
     checked = ["signature"]
-    if digest:
+    if digest is not None:
         _expect("bundle", _full(digest), cited.bundle_digest)
         checked.append("digest")
     if bundle is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import math
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -103,6 +105,9 @@ def evaluate(
     wanted: dict[str, Any] = (_settings_in(spec) if spec is not None else {}) | said
     if behaviour is not None:
         wanted["behaviour"] = _text_of(behaviour)
+    for cost in (cost_fp, cost_fn):
+        if cost is not None and not math.isfinite(cost):
+            raise Invalid("A cost is a number.", code="cli.costs", hint="Give what one wrong decision costs.")
     if cost_fp is not None or cost_fn is not None:
         wanted["costs"] = {
             "false_positive": 1.0 if cost_fp is None else cost_fp,
@@ -202,7 +207,7 @@ def read_bins(texts: list[str]) -> dict[str, list[float] | int]:
             edges = [float(each) for each in listed.split(",")]
         except ValueError:
             edges = []
-        if not name or not edges:
+        if not name or not edges or not all(map(math.isfinite, edges)):
             raise Invalid(
                 f"{text!r} does not say how a number is cut into groups.",
                 code="cli.bins",
@@ -213,7 +218,8 @@ def read_bins(texts: list[str]) -> dict[str, list[float] | int]:
 
 
 def _names(texts: list[str]) -> list[str]:
-    return [name.strip() for text in texts for name in text.split(",") if name.strip()]
+    # As a line of CSV: a name that holds a comma is quoted.
+    return [name.strip() for row in csv.reader(texts, skipinitialspace=True) for name in row if name.strip()]
 
 
 def _data(client: Client, text: str) -> dict[str, str] | str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any, Literal
@@ -16,6 +17,7 @@ from arkwright.core.structs import prepared
 from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
 from arkwright.evaluation.errors import columns_unknown, target_missing
+from arkwright.evaluation.groups import MAX_GROUPS
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.personal_columns import Semantics
 from arkwright.evaluation.regulation import Purpose
@@ -109,6 +111,12 @@ def check_columns(request: EvaluationRequest, signature: Signature, columns: Seq
     """
     if signature.target not in columns:
         raise target_missing(signature.target, columns)
+    if signature.target in request.sensitive:
+        raise Invalid(
+            f"{signature.target!r} is what the model predicts: comparing groups by it says nothing of fairness.",
+            code="evaluation.sensitive_target",
+            hint="Name the columns that say who a row is about.",
+        )
     unknown = [name for name in request.sensitive if name not in columns]
     if unknown:
         raise columns_unknown(unknown, columns)
@@ -139,12 +147,13 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
             hint="Name it among them, or leave its bins out.",
         )
     for name, bins in request.sensitive_bins.items():
-        rising = isinstance(bins, list) and all(low < high for low, high in pairwise(bins))
-        if not (bins >= 2 if isinstance(bins, int) else bins and rising):
+        listed = bins if isinstance(bins, list) else []
+        rising = all(map(math.isfinite, listed)) and all(low < high for low, high in pairwise(listed))
+        if not (2 <= bins <= MAX_GROUPS if isinstance(bins, int) else 0 < len(bins) < MAX_GROUPS and rising):
             raise Invalid(
                 f"The bins of {name!r} cannot be used.",
                 code="evaluation.bins",
-                hint="Give rising edges, such as [18, 30, 50], or a number of groups from 2.",
+                hint=f"Give rising edges, such as [18, 30, 50], or a number of groups from 2 to {MAX_GROUPS}.",
             )
     favourable_class(request.favourable, signature)
     if request.no_people and request.sensitive:
@@ -162,9 +171,24 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
         )
     _check_metrics(request, signature)
     if request.behaviour:
-        from arkwright.evaluation.behaviour_spec import parse_behaviour  # noqa: PLC0415 - needs a YAML reader
+        _check_behaviour(request.behaviour, signature)
 
-        parse_behaviour(request.behaviour)
+
+def _check_behaviour(text: str, signature: Signature) -> None:
+    from arkwright.evaluation.behaviour_spec import parse_behaviour, problems  # noqa: PLC0415 - needs a YAML reader
+
+    errors = [
+        {"field": f"tests[{place}]{f'.{field}' if field else ''}", "message": message}
+        for place, test in enumerate(parse_behaviour(text).tests)
+        for field, message in problems(test, signature)
+    ]
+    if errors:
+        raise Invalid(
+            f"The behaviour tests do not fit the model: {errors[0]['field']} {errors[0]['message']}.",
+            code="behaviour.unfit",
+            hint="A test that cannot run would pass unseen; mend it or leave it out.",
+            errors=errors[:20],
+        )
 
 
 def favourable_class(wanted: Label | None, signature: Signature) -> Label | None:

@@ -178,7 +178,10 @@ class _Run:
             if name == "performance":
                 raise
             return {"file": None, "reason": error.detail, "n_rows": 0}
-        stored = store_file(self._objects, self._work, msgspec.json.encode(found), f"{name}.json")
+        content = msgspec.json.encode(found)
+        # What cannot be read again (a NaN is null in JSON) must cost this section and no other.
+        msgspec.json.decode(content, type=_TYPES[name])
+        stored = store_file(self._objects, self._work, content, f"{name}.json")
         return {
             "file": msgspec.to_builtins(stored),
             "reason": "",

@@ -131,7 +131,7 @@ def test_a_card_that_somebody_else_signed_is_refused(arkwright: Arkwright, card:
 
 def test_a_card_about_another_bundle_is_refused(arkwright: Arkwright, card: Path, tmp_path: Path) -> None:
     other = a_bundle(tmp_path / "other", 2.0)
-    for arguments in (("--bundle", "other"), ("--digest", other)):
+    for arguments in (("--bundle", "other"), ("--digest", other), ("--digest", "")):
         refused = arkwright("card", "verify", str(card), *arguments)
         assert refused.code == 2
         assert "The card is not about this bundle: it was signed for sha256:" in refused.err

@@ -8,7 +8,7 @@ import pytest
 from tests.unit.cli.conftest import Arkwright
 from tests.unit.sdk.served_platform import Served
 
-from arkwright.cli.evaluations import read_bins, split_address
+from arkwright.cli.evaluations import _names, read_bins, split_address
 from arkwright.core.errors import Invalid
 from arkwright.sdk import Client
 
@@ -113,3 +113,13 @@ def test_a_version_is_addressed_by_number_or_stage() -> None:
 def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
         read_bins([text])
+
+
+@pytest.mark.parametrize("text", ["age=nan", "age=inf", "age=1e400,2", "=3", "age=old"])
+def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
+    with pytest.raises(Invalid, match="does not say how a number is cut"):
+        read_bins([text])
+
+
+def test_a_column_whose_name_holds_a_comma_is_quoted() -> None:
+    assert _names(['sex,"a b, c"', "race"]) == ["sex", "a b, c", "race"]

@@ -221,6 +221,16 @@ def test_behaviour_tests_are_run(adult: Evaluated, only: Callable[..., None]) ->
     assert document["behaviour"]["results"][0]["n_tested"] > 0
 
 
+def test_rows_of_one_class_leave_what_can_be_said(adult: Evaluated) -> None:
+    rows = frame()
+    result, document = adult.evaluate(profile="quick", **uploaded(adult, rows[rows["class"] == "<=50K"].head(150)))
+    assert result["decision"] in {"conditional", "no-go"}
+    auc = document["performance"]["metrics"]["roc_auc"]
+    assert auc["value"] is None
+    assert auc["reason"]
+    assert any("Importance" in name or "not defined" in reason for name, reason in document["not_done"].items())
+
+
 @pytest.mark.usefixtures("metrics_only")
 def test_the_card_says_what_people_stated(adult: Evaluated) -> None:
     stated = {"primary_uses": ["Rank letters to send."], "license": "apache-2.0", "contact": "risk@example.org"}
