@@ -109,15 +109,9 @@ def test_a_version_is_addressed_by_number_or_stage() -> None:
     assert split_address("telco churn:canary") == ("telco churn", "canary")
 
 
-@pytest.mark.parametrize("text", ["age", "age=", "=3", "age=old"])
+@pytest.mark.parametrize("text", ["age", "age=", "=3", "age=old", "age=nan", "age=inf", "age=1e400,2"])
 def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
     with pytest.raises(Invalid):
-        read_bins([text])
-
-
-@pytest.mark.parametrize("text", ["age=nan", "age=inf", "age=1e400,2", "=3", "age=old"])
-def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
-    with pytest.raises(Invalid, match="does not say how a number is cut"):
         read_bins([text])
 
 
