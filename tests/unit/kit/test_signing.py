@@ -137,7 +137,9 @@ def _pem(key):
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
 
 
-@pytest.mark.parametrize("content", [b"", b"not a key", _pem(generate_private_key(65537, 1024))])
+@pytest.mark.parametrize(
+    "content", [b"", b"not a key", _pem(generate_private_key(65537, 1024))], ids=["empty", "text", "another kind"]
+)
 def test_a_file_that_is_no_ed25519_key_is_not_replaced_but_refused(tmp_path, content):
     path = tmp_path / "keys" / "signing.key"
     path.parent.mkdir()
