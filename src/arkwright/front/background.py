@@ -46,7 +46,8 @@ def start_background(settings: Settings) -> RunningPlatform:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
         state = read_state(settings)
-        if state is not None:
+        # A platform that was killed leaves its state behind, and the new one holds the lock before it removes that.
+        if state is not None and (state.pid == process.pid or process.poll() is not None):
             return state
         if process.poll() is not None:
             raise read_problem(settings, "front") or Unavailable(
