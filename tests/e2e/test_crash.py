@@ -266,7 +266,7 @@ def test_a_dead_child_costs_no_prediction_no_job_and_leaves_nothing_half_done(
                 assert wait_until_gone(orphans) == [], scene.told()
             thread.join(timeout=PATIENCE_SECONDS)
             assert not thread.is_alive(), scene.told()
-            assert problems == [], scene.told()
+            assert problems == [], f"{problems}\n{scene.told()}"
         _wait_until_settled(scene)
         stormy_until = time.monotonic()
         time.sleep(3)
@@ -310,7 +310,7 @@ def test_a_dead_platform_goes_on_where_it_was(scene: Scene) -> None:
             scene.note("started again")
         thread.join(timeout=PATIENCE_SECONDS)
         assert not thread.is_alive(), scene.told()
-        assert problems == [], scene.told()
+        assert problems == [], f"{problems}\n{scene.told()}"
         _wait_until_settled(scene)
         check_consistency(scene, client)
     logged = consistency.logged_predictions(scene.home)

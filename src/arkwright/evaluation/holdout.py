@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from arkwright.core.errors import Unavailable
 from arkwright.core.structs import prepared
+from arkwright.evaluation.stored_file import store_file
 from arkwright.kit.objects import WorkspaceObjects
 
 DATA_KIND = "evaluation_data"
@@ -108,11 +109,8 @@ def store_rows(objects: WorkspaceObjects, table: pa.Table) -> StoredRows:
     sink = pa.BufferOutputStream()
     pq.write_table(table, sink, compression="zstd")
     content: bytes = sink.getvalue().to_pybytes()
-    sha256 = hashlib.sha256(content).hexdigest()
-    key = f"{_PREFIX}/{sha256}.parquet"
-    if not objects.exists(key):
-        objects.put_bytes(key, content)
-    return StoredRows(key=key, sha256=sha256, n_rows=table.num_rows, size_bytes=len(content))
+    stored = store_file(objects, _PREFIX, content, "parquet")
+    return StoredRows(key=stored.key, sha256=stored.sha256, n_rows=table.num_rows, size_bytes=stored.size_bytes)
 
 
 def read_rows(objects: WorkspaceObjects, stored: StoredRows) -> pa.Table:
