@@ -41,6 +41,7 @@ def test_the_page_s_blocks_work_as_they_stand(platform: tuple[RunningPlatform, S
         said += done.stdout + done.stderr
     assert re.search(r"judged 1\.0\.0: (go|conditional|no-go)", said)
     assert "disparate impact ratio" in said
+    assert "As a forecast: 2 series, season of 12" in said
     assert "The model was trained on most of these rows" not in (tmp_path / "card.md").read_text()
     assert (tmp_path / "report.html").read_text().startswith("<!doctype html>")
     assert "is signed with the key" in said

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.unit.evaluation import forecast_cases
 from tests.unit.evaluation.report_cases import minimal, other, whole
 
 from arkwright.evaluation import model_card, render_card_page, render_report
@@ -28,6 +29,7 @@ CASES = {
     "minimal": minimal,
     "regression": lambda: other("regression"),
     "multiclass": lambda: other("multiclass"),
+    "forecast": forecast_cases.good,
 }
 OPEN_ALL = "document.querySelectorAll('details').forEach(each => { each.open = true })"
 DESKTOP, PHONE = {"width": 1280, "height": 900}, {"width": 375, "height": 740}

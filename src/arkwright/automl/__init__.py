@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from arkwright.automl.leaderboard import make_leaderboard, recommendation
     from arkwright.automl.learners import LEARNERS, Learner
     from arkwright.automl.objective import Objective, resolve_objective
+    from arkwright.automl.outcomes import ExperimentOutcomes, OutcomeProjection
     from arkwright.automl.pool import WorkerPool
     from arkwright.automl.portfolio import candidates_for
     from arkwright.automl.problem import Problem, ProblemFolder
     from arkwright.automl.refit import refit_trial
+    from arkwright.automl.retraining import TrialRetraining
     from arkwright.automl.search import Search, SearchProgress, Trial, best_of, run_search
     from arkwright.automl.service import ExperimentService
     from arkwright.automl.splits import assign_rows
@@ -32,16 +34,19 @@ _HOMES = {
     "Budget": "budget",
     "Candidate": "training",
     "Deadline": "budget",
+    "ExperimentOutcomes": "outcomes",
     "ExperimentService": "service",
     "LEARNERS": "learners",
     "Learner": "learners",
     "Objective": "objective",
+    "OutcomeProjection": "outcomes",
     "Problem": "problem",
     "ProblemFolder": "problem",
     "Search": "search",
     "SearchProgress": "search",
     "TaskDecision": "task",
     "Trial": "search",
+    "TrialRetraining": "retraining",
     "WorkerPool": "pool",
     "assign_rows": "splits",
     "best_of": "search",
@@ -60,15 +65,18 @@ __all__ = [
     "Budget",
     "Candidate",
     "Deadline",
+    "ExperimentOutcomes",
     "ExperimentService",
     "Learner",
     "Objective",
+    "OutcomeProjection",
     "Problem",
     "ProblemFolder",
     "Search",
     "SearchProgress",
     "TaskDecision",
     "Trial",
+    "TrialRetraining",
     "WorkerPool",
     "assign_rows",
     "best_of",

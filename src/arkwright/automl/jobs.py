@@ -71,7 +71,7 @@ class TrainJob:
         workspace_name = names[job.context.workspace_id]
         try:
             with tempfile.TemporaryDirectory(prefix="arkwright-train-") as temporary, WorkerPool() as pool:
-                return Training(self._services, job, experiment_id, workspace_name, Path(temporary), pool).run()
+                return _trained(Training(self._services, job, experiment_id, workspace_name, Path(temporary), pool))
         except JobCancelled:
             self._end(job, experiment_id, "cancelled", {})
             raise
@@ -83,3 +83,14 @@ class TrainJob:
     def _end(self, job: JobRun, experiment_id: str, status: str, summary: dict[str, Any]) -> None:
         with job.write() as unit:
             self._services.experiments.end(unit, experiment_id, job.job_id, status, summary)
+
+
+def _trained(training: Training) -> dict[str, Any]:
+    try:
+        return training.run()
+    except JobCancelled:
+        training.give_up("cancelled")
+        raise
+    except ArkwrightError:
+        training.give_up("failed")
+        raise

@@ -62,10 +62,7 @@ def recommendation(
     ]
     if chosen.name == BASELINE:
         trivial = "the mean" if task == "regression" else "the majority class"
-        sentences.append(
-            f"That is no more than always answering {trivial}: the columns say nothing about {target!r} that these "
-            "models could find. Do not use it; look for other columns."
-        )
+        sentences.append(f"That is no more than always answering {trivial}. {_why_trivial(ranked, target)}")
     elif baseline is not None and baseline.score is not None and chosen.score is not None:
         sentences.append(_against_baseline(chosen.score, baseline.score, task))
     rivals = [trial for trial in ranked if trial.name not in {chosen.name, BASELINE}]
@@ -99,6 +96,15 @@ def _entry(trial: Trial, rank: int | None) -> Entry:
         rounds=trial.rounds,
         truncated=trial.truncated,
         note=note,
+    )
+
+
+def _why_trivial(ranked: Sequence[Trial], target: str) -> str:
+    """Say why the trivial model won: nothing was found, or nothing else was looked at."""
+    if all(trial.name == BASELINE for trial in ranked):
+        return "No other model could be compared: give a larger budget. Do not use this one."
+    return (
+        f"The columns say nothing about {target!r} that these models could find. Do not use it; look for other columns."
     )
 
 

@@ -16,13 +16,20 @@ from arkwright.tracking.ports import TrackingStore, TrialRecord, TrialStatus
 
 KIND_TAG = "arkwright.kind"
 JOB_TAG = "arkwright.job_id"
+STATUS_TAG = "status"
 TRIAL_KIND = "trial"
+SEARCH_KIND = "search"
 _STATUS: Mapping[str, TrialStatus] = {
     "succeeded": "succeeded",
     "failed": "failed",
     "stopped": "cancelled",
     "skipped": "cancelled",
 }
+
+
+def search_key(job_id: str) -> str:
+    """Return the key of a training's parent run."""
+    return f"{job_id}.search"
 
 
 class Logbook:
@@ -36,6 +43,8 @@ class Logbook:
         Of the experiment there; unique.
     tags
         On the experiment and on every run.
+    params
+        Of the parent run: what the experiment is to show. More may be stated before it is opened.
     """
 
     def __init__(
@@ -48,6 +57,7 @@ class Logbook:
         started_at: datetime,
         created_by: str,
         tags: Mapping[str, str],
+        params: Mapping[str, str] | None = None,
     ) -> None:
         self._store = store
         self._workspace = workspace
@@ -56,6 +66,7 @@ class Logbook:
         self._started_at = started_at
         self._created_by = created_by
         self._tags = dict(tags)
+        self.params = dict(params or {})
         self.experiment_id = ""
         self.parent_run_id = ""
 
@@ -72,12 +83,13 @@ class Logbook:
         self._store.ensure_workspace(self._workspace)
         self.experiment_id = self._store.ensure_experiment(self._workspace, self._name, self._tags)
         record = TrialRecord(
-            key=f"{self._job_id}.search",
+            key=search_key(self._job_id),
             experiment_id=self.experiment_id,
             name="search",
             status="running",
             started_at=self._started_at,
-            tags={**self._tags, KIND_TAG: "search"},
+            params=self.params,
+            tags={**self._tags, KIND_TAG: SEARCH_KIND, STATUS_TAG: "running"},
             created_by=self._created_by,
         )
         self.parent_run_id = self._store.log_trial(self._workspace, record)
@@ -120,13 +132,21 @@ class Logbook:
     def close(self, *, chosen: str, metrics: Mapping[str, Any], ended_at: datetime, cancelled: bool) -> None:
         """End the parent run with the holdout's metrics of the chosen model."""
         self.open()
+        status: TrialStatus = "cancelled" if cancelled else "succeeded"
         self._store.update_trial(
             self._workspace,
             self.parent_run_id,
-            status="cancelled" if cancelled else "succeeded",
+            status=status,
             ended_at=ended_at,
             metrics={f"holdout_{name}": value for name, value in metrics.items() if value is not None},
-            tags={"arkwright.chosen": chosen},
+            tags={"arkwright.chosen": chosen, STATUS_TAG: status},
+        )
+
+    def give_up(self, *, status: TrialStatus, ended_at: datetime) -> None:
+        """End the parent run of a training that leaves no model."""
+        self.open()
+        self._store.update_trial(
+            self._workspace, self.parent_run_id, status=status, ended_at=ended_at, tags={STATUS_TAG: status}
         )
 
 

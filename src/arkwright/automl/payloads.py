@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
+from arkwright.evaluation import GuardrailMetric, SuccessCriterion
+
 MAX_INTEGER = 2**31 - 1
 
 
@@ -46,6 +48,31 @@ class ExperimentConfig(BaseModel):
     constraints: dict[str, Any] = Field(default_factory=dict)
 
 
+class ExperimentDefinition(BaseModel):
+    """What the model is to show, stated before it is trained; its evaluations go by it.
+
+    The primary metric is the experiment's objective.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    hypothesis: str = Field("", max_length=2_000, description="What the model is meant to show.")
+    baseline_model: str = Field(
+        "",
+        max_length=200,
+        description="What it is compared with: MODEL@VERSION, MODEL (its version in production, or its newest), or a "
+        "version's id; left out, the version in production under the name of the model to be trained.",
+    )
+    guardrails: list[GuardrailMetric] = Field([], max_length=20, description="Metrics that must not get worse.")
+    success_criteria: list[SuccessCriterion] = Field([], max_length=20)
+    margin: float = Field(
+        0.0, ge=0, le=1e12, description="A loss of the primary metric that does not matter, in its unit."
+    )
+    minimum_improvement: float = Field(
+        0.0, ge=0, le=1e12, description="The least improvement of the primary metric worth having, in its unit."
+    )
+
+
 class CreateExperiment(BaseModel):
     """Ask for a model that predicts a column."""
 
@@ -59,6 +86,12 @@ class CreateExperiment(BaseModel):
                     "dataset_id": "ds_...",
                     "target": "Churn",
                     "config": {"budget_seconds": 60, "cv": {"type": "stratified_kfold", "folds": 5, "seed": 42}},
+                    "definition": {
+                        "hypothesis": "Fewer false alarms at the same recall.",
+                        "guardrails": [{"metric": "recall", "tolerance": 0.01}],
+                        "success_criteria": [{"metric": "precision", "at_least": 0.6}],
+                        "minimum_improvement": 0.01,
+                    },
                 }
             ]
         },
@@ -74,6 +107,7 @@ class CreateExperiment(BaseModel):
     )
     target: str = Field(min_length=1, max_length=200)
     config: ExperimentConfig = Field(default_factory=ExperimentConfig)
+    definition: ExperimentDefinition = Field(default_factory=ExperimentDefinition)
 
 
 class CreatedExperiment(BaseModel):
@@ -85,8 +119,52 @@ class CreatedExperiment(BaseModel):
     notes: list[str] = []
 
 
+class DefinedExperiment(BaseModel):
+    """What the experiment is to show, on which data, compared with what.
+
+    ``baseline_stated`` tells whether somebody named the baseline. If not, it is the version that was in production when
+    the experiment was created. ``primary_metric`` is empty until the task is known.
+    """
+
+    hypothesis: str
+    baseline_model: str
+    baseline_version_id: str
+    baseline_stated: bool
+    primary_metric: str
+    guardrails: list[dict[str, Any]]
+    success_criteria: list[dict[str, Any]]
+    margin: float
+    minimum_improvement: float
+    dataset: str
+    dataset_version: int | None
+    dataset_version_id: str
+
+
+class ExperimentOutcome(BaseModel):
+    """What the newest evaluation that compared the experiment's version with another one came to.
+
+    ``status`` is ``promoted``, ``iterate`` or ``rejected``; ``statistical_significance`` the primary metric's p-value,
+    adjusted for the number of metrics.
+    """
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    status: str
+    recommendation: str
+    rule: str
+    primary_metric: str
+    comparison_summary: str
+    statistical_significance: float | None
+    recommendation_rationale: str
+    baseline_model: str
+    baseline_version_id: str
+    model_version_id: str
+    evaluation_id: str
+    completed_at: datetime
+
+
 class Experiment(BaseModel):
-    """An experiment and what came of it."""
+    """An experiment and what came of it; where there is no outcome, ``outcome_note`` says why."""
 
     id: str
     name: str
@@ -97,9 +175,12 @@ class Experiment(BaseModel):
     dataset_version_id: str
     target: str
     config: dict[str, Any]
+    definition: DefinedExperiment
     status: str
     job_id: str | None
     summary: dict[str, Any]
+    outcome: ExperimentOutcome | None
+    outcome_note: str = ""
     leaderboard_url: str
     created_by: str
     created_at: datetime

@@ -98,7 +98,9 @@ class Publication:
             return False
 
         try:
+            started = time.monotonic()
             final = refit_trial(folder, self._pool, trial, deadline=deadline, on_wait=on_wait)
+            final = msgspec.structs.replace(final, seconds=time.monotonic() - started)
             out = self._temporary / f"bundle-{trial.name}"
             packed = package(
                 folder,

@@ -44,12 +44,15 @@ class FinalModel(msgspec.Struct, frozen=True, kw_only=True):
         Whether it was trained for as long as planned, on all training rows.
     note
         What was different, for a person; empty where ``complete``.
+    seconds
+        How long the fit took by the clock on the wall, whether or not it came to an end.
     """
 
     name: str
     rounds: int
     complete: bool
     note: str = ""
+    seconds: float = 0.0
 
 
 def refit_trial(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import msgspec
 from fastapi import APIRouter, Response
 
+from arkwright.automl.definition import Conclusion, read_definition
 from arkwright.automl.payloads import (
     CreatedExperiment,
     CreateExperiment,
+    DefinedExperiment,
     Experiment,
     ExperimentConfig,
+    ExperimentOutcome,
     Leaderboard,
     Trial,
 )
@@ -119,13 +123,53 @@ def _experiment(unit: UnitOfWork, experiments: ExperimentService, row: Experimen
         dataset_version_id=row.dataset_version_id,
         target=row.target,
         config=row.config,
+        definition=_definition(unit, experiments, row),
         status=experiments.status(unit, row),
         job_id=row.job_id,
         summary=row.summary,
+        outcome=_outcome(experiments.outcome(row)),
+        outcome_note=experiments.why_no_outcome(unit, row),
         leaderboard_url=_leaderboard_url(row),
         created_by=row.created_by,
         created_at=row.created_at,
         finished_at=row.finished_at,
+    )
+
+
+def _definition(unit: UnitOfWork, experiments: ExperimentService, row: ExperimentRow) -> DefinedExperiment:
+    found = read_definition(row.definition)
+    return DefinedExperiment(
+        hypothesis=found.hypothesis,
+        baseline_model=found.baseline,
+        baseline_version_id=found.baseline_version_id,
+        baseline_stated=found.baseline_stated,
+        primary_metric=experiments.primary_metric(unit, row),
+        guardrails=[msgspec.to_builtins(each) for each in found.guardrails],
+        success_criteria=[msgspec.to_builtins(each) for each in found.criteria],
+        margin=found.margin,
+        minimum_improvement=found.minimum_improvement,
+        dataset=found.dataset,
+        dataset_version=found.dataset_version,
+        dataset_version_id=row.dataset_version_id,
+    )
+
+
+def _outcome(found: Conclusion | None) -> ExperimentOutcome | None:
+    if found is None:
+        return None
+    return ExperimentOutcome(
+        status=found.status,
+        recommendation=found.recommendation,
+        rule=found.rule,
+        primary_metric=found.primary_metric,
+        comparison_summary=found.comparison_summary,
+        statistical_significance=found.statistical_significance,
+        recommendation_rationale=found.recommendation_rationale,
+        baseline_model=found.baseline,
+        baseline_version_id=found.baseline_version_id,
+        model_version_id=found.model_version_id,
+        evaluation_id=found.evaluation_id,
+        completed_at=found.completed_at,
     )
 
 

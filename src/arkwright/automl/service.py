@@ -2,26 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
+
+import msgspec
 
 from arkwright.access import authorise, record
 from arkwright.automl import repository
+from arkwright.automl.definition import (
+    NO_MODEL,
+    NOT_EVALUATED,
+    NOT_RUN,
+    Conclusion,
+    Definition,
+    read_conclusion,
+    read_definition,
+)
 from arkwright.automl.errors import experiment_not_found
 from arkwright.automl.logbook import JOB_TAG, KIND_TAG, TRIAL_KIND
 from arkwright.automl.objective import resolve_objective
-from arkwright.automl.payloads import CreateExperiment
-from arkwright.automl.plan import wants_balance
+from arkwright.automl.payloads import CreateExperiment, ExperimentDefinition
+from arkwright.automl.plan import default_model_name, wants_balance
 from arkwright.automl.tables import ExperimentRow
+from arkwright.contracts import Signature
 from arkwright.contracts.signature import TaskType
-from arkwright.core.errors import Conflict, Invalid
+from arkwright.core.errors import Conflict, Invalid, NotFound
 from arkwright.core.events import EXPERIMENT_FINISHED
-from arkwright.core.ids import new_id
+from arkwright.core.ids import is_id, new_id
 from arkwright.data import DatasetService
+from arkwright.evaluation import (
+    Criterion,
+    Guardrail,
+    StatedDefinition,
+    TrainingEffort,
+    check_stated_metrics,
+    question_of,
+)
 from arkwright.features import infer_feature_types
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobRow, JobService
-from arkwright.registry import check_model_name
+from arkwright.registry import RegistryService, check_model_name
 from arkwright.tenancy import TenancyService, require_project
 from arkwright.tracking.ports import TrackingStore, Trial
 
@@ -38,15 +59,27 @@ _TASKS: dict[str, tuple[TaskType, ...]] = {
 
 
 class ExperimentService:
-    """The experiments of a workspace."""
+    """The experiments of a workspace.
+
+    Parameters
+    ----------
+    registry
+        Knows the versions that a model to be trained may be compared with.
+    """
 
     def __init__(
-        self, datasets: DatasetService, jobs: JobService, tracking: TrackingStore, tenancy: TenancyService
+        self,
+        datasets: DatasetService,
+        jobs: JobService,
+        tracking: TrackingStore,
+        tenancy: TenancyService,
+        registry: RegistryService,
     ) -> None:
         self._datasets = datasets
         self._jobs = jobs
         self._tracking = tracking
         self._tenancy = tenancy
+        self._registry = registry
 
     def create(self, unit: UnitOfWork, request: CreateExperiment) -> ExperimentRow:
         """Create an experiment.
@@ -54,10 +87,10 @@ class ExperimentService:
         Raises
         ------
         NotFound
-            If the dataset, or the version of it, does not exist.
+            If the dataset, the version of it, or the baseline does not exist.
         Invalid
             If the target or an override is no column, an override does not fit its column, the model's name cannot be
-            used, or the objective does not exist or does not suit the task.
+            used, the objective does not exist or does not suit the task, or the definition cannot be judged.
         """
         authorise(unit, "experiment.create", "experiment")
         project_id = require_project(unit, request.project_id)
@@ -82,16 +115,23 @@ class ExperimentService:
             check_model_name(config.model_name)
         _check_objective(request.objective, request.task_type)
         wants_balance(request.config.imbalance)
+        name = request.name or f"{dataset.name}-{request.target}"
+        definition = msgspec.structs.replace(
+            self._definition(unit, request, config.model_name or default_model_name(name)),
+            dataset=dataset.name,
+            dataset_version=version.number,
+        )
         row = ExperimentRow(
             id=new_id("experiment"),
             project_id=project_id,
-            name=request.name or f"{dataset.name}-{request.target}",
+            name=name,
             task_type=request.task_type,
             objective=request.objective,
             dataset_id=dataset.id,
             dataset_version_id=version.id,
             target=request.target,
             config=request.config.model_dump(),
+            definition=msgspec.to_builtins(definition),
             status="created",
             summary={},
             created_by=unit.context.actor.id,
@@ -122,7 +162,7 @@ class ExperimentService:
         job = self._jobs.submit(
             unit, TRAIN_KIND, {"experiment_id": row.id}, subject_type="experiment", subject_id=row.id
         )
-        row.status, row.job_id, row.summary, row.finished_at = "running", job.id, {}, None
+        row.status, row.job_id, row.summary, row.finished_at, row.outcome = "running", job.id, {}, None, None
         record(unit, "experiment.run", "experiment", row.id, {"job": job.id})
         return job
 
@@ -185,6 +225,75 @@ class ExperimentService:
         unit.emit(EXPERIMENT_FINISHED, row.id, {"experiment_id": row.id, **facts})
         return row
 
+    def check_definition(self, unit: UnitOfWork, row: ExperimentRow, signature: Signature) -> None:
+        """Check what could not be checked before the target was looked at.
+
+        Raises
+        ------
+        Invalid
+            If a metric is none of the task's, or the baseline answers another question.
+        """
+        definition = read_definition(row.definition)
+        check_stated_metrics(definition.stated, [signature.task])
+        if definition.baseline_stated:
+            baseline = self._registry.version_by_id(unit, definition.baseline_version_id)
+            theirs = msgspec.convert(baseline.signature, Signature)
+            if question_of(theirs) != question_of(signature):
+                raise _another_question(definition.baseline, "its task or its classes differ")
+
+    def definition_of(self, unit: UnitOfWork, experiment_id: str) -> StatedDefinition | None:
+        """Return what an experiment states, for the evaluations of its version; None if there is no such experiment."""
+        row = self.find(unit, experiment_id)
+        return None if row is None else read_definition(row.definition).stated
+
+    def effort_of(self, unit: UnitOfWork, lineage: Mapping[str, str]) -> TrainingEffort | None:
+        """Return what the training of a bundle with this lineage took; None where that was not kept."""
+        row = self.find(unit, lineage.get("experiment_id", ""))
+        # An experiment that was cancelled and run again says of the second run only.
+        if row is None or row.job_id != lineage.get("job_id") or "effort" not in row.summary:
+            return None
+        return msgspec.convert(row.summary["effort"], TrainingEffort)
+
+    def conclude(self, unit: UnitOfWork, experiment_id: str, job_id: str, conclusion: Conclusion) -> None:
+        """Write down what an evaluation of an experiment's version came to; the newest one counts."""
+        authorise(unit, "experiment.conclude", "experiment", experiment_id)
+        row = self.find(unit, experiment_id)
+        if row is None or row.job_id != job_id or not conclusion.supersedes(read_conclusion(row.outcome)):
+            return
+        row.outcome = msgspec.to_builtins(conclusion)
+        facts = {"evaluation": conclusion.evaluation_id, "status": conclusion.status}
+        record(unit, "experiment.conclude", "experiment", row.id, facts)
+
+    def outcome(self, row: ExperimentRow) -> Conclusion | None:
+        """Return what an experiment came to; None where nothing was compared."""
+        found = read_conclusion(row.outcome)
+        return found if found is not None and found.status else None
+
+    def why_no_outcome(self, unit: UnitOfWork, row: ExperimentRow) -> str:
+        """Say why an experiment has no outcome; empty if it has one."""
+        found = read_conclusion(row.outcome)
+        if found is not None:
+            return found.reason
+        if self.status(unit, row) in ("created", "running"):
+            return NOT_RUN
+        return NOT_EVALUATED if row.summary.get("model_version_id") else NO_MODEL
+
+    def primary_metric(self, unit: UnitOfWork, row: ExperimentRow) -> str:
+        """Return the metric of an experiment's objective; empty while that depends on a task that is not known yet."""
+        found: str = self.progress(unit, row).get("metric", "")
+        if found:
+            return found
+        names = set()
+        for task in _TASKS[row.task_type]:
+            with suppress(Invalid):
+                names.add(resolve_objective(row.objective, task).metric.name)
+        return names.pop() if len(names) == 1 else ""
+
+    def find(self, unit: UnitOfWork, experiment_id: str) -> ExperimentRow | None:
+        """Return an experiment, or None."""
+        authorise(unit, "experiment.read", "experiment", experiment_id)
+        return repository.experiment(unit.session, experiment_id)
+
     def progress(self, unit: UnitOfWork, row: ExperimentRow) -> dict[str, Any]:
         """Return the finished experiment's summary, or what its job has reported so far."""
         if row.summary or row.job_id is None:
@@ -202,11 +311,67 @@ class ExperimentService:
             names[unit.context.workspace_id], tracking_id, tags={KIND_TAG: TRIAL_KIND, JOB_TAG: row.job_id or ""}
         )
 
+    def _definition(self, unit: UnitOfWork, request: CreateExperiment, model_name: str) -> Definition:
+        """Return the definition with its baseline looked up."""
+        wanted = request.definition
+        found = Definition(
+            hypothesis=wanted.hypothesis.strip(),
+            guardrails=tuple(Guardrail(**each.model_dump()) for each in wanted.guardrails),
+            criteria=tuple(Criterion(**each.model_dump()) for each in wanted.success_criteria),
+            margin=wanted.margin,
+            minimum_improvement=wanted.minimum_improvement,
+        )
+        tasks = _TASKS[request.task_type]
+        check_stated_metrics(found.stated, tasks)
+        version_id = self._baseline(unit, wanted, model_name)
+        if not version_id:
+            return found
+        version = self._registry.version_by_id(unit, version_id)
+        label = f"{self._registry.get(unit, version.model_id).name} {version.semver}"
+        target, stated = msgspec.convert(version.signature, Signature).target, bool(wanted.baseline_model)
+        if target != request.target or version.task not in tasks:
+            if stated:
+                differs = f"it predicts {target!r} ({version.task}), and this is to predict {request.target!r}"
+                raise _another_question(label, differs)
+            return found
+        return msgspec.structs.replace(found, baseline=label, baseline_version_id=version.id, baseline_stated=stated)
+
+    def _baseline(self, unit: UnitOfWork, wanted: ExperimentDefinition, model_name: str) -> str:
+        """Return the version that is named, or else the one in production under the model's name; empty for none."""
+        registry, address = self._registry, wanted.baseline_model.strip()
+        if not address:
+            try:
+                production = registry.production_of(unit, model_name)
+            except NotFound:
+                return ""
+            return production.id if production is not None else ""
+        if is_id("model_version", address):
+            return address
+        model, _, number = address.partition("@")
+        if number:
+            return registry.version(unit, model, number).id
+        newest = registry.production_of(unit, model) or next(iter(registry.versions(unit, model, limit=1)), None)
+        if newest is None:
+            raise Invalid(
+                f"The model {model!r} has no version to compare with.",
+                code="experiment.baseline",
+                hint="Name another baseline_model, or leave it out.",
+            )
+        return newest.id
+
     def _row(self, unit: UnitOfWork, experiment_id: str) -> ExperimentRow:
         row = repository.experiment(unit.session, experiment_id)
         if row is None:
             raise experiment_not_found(experiment_id)
         return row
+
+
+def _another_question(baseline: str, differs: str) -> Invalid:
+    return Invalid(
+        f"The baseline {baseline} answers another question: {differs}.",
+        code="experiment.baseline",
+        hint="Name a version with the same task, target and classes as baseline_model, or leave it out.",
+    )
 
 
 def _check_objective(objective: str, task_type: str) -> None:

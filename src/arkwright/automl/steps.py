@@ -12,6 +12,7 @@ from typing import Any
 import msgspec
 
 from arkwright.automl.budget import Budget, Deadline
+from arkwright.automl.definition import read_definition
 from arkwright.automl.leaderboard import make_leaderboard, recommendation
 from arkwright.automl.logbook import Logbook
 from arkwright.automl.payloads import ExperimentConfig
@@ -22,11 +23,14 @@ from arkwright.automl.publication import Publication, StepOfPackage, TrainingSer
 from arkwright.automl.search import Search, Trial, best_of, ranking
 from arkwright.automl.training import Candidate
 from arkwright.automl.workbench import Workbench
-from arkwright.core.errors import ArkwrightError, Invalid
+from arkwright.core.clock import isoformat
+from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
 from arkwright.core.structs import prepared
+from arkwright.evaluation import TrainingEffort
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobCancelled, JobRun
 from arkwright.tracking import TrackingService
+from arkwright.tracking.ports import TrialStatus
 
 _SEARCH_FROM, _SEARCH_TO = 0.05, 0.75
 _LOGBOOK_SECONDS = 120.0
@@ -77,6 +81,13 @@ class Training:
                 "arkwright.dataset_version_id": row.dataset_version_id,
                 "arkwright.target": row.target,
             },
+            params={
+                "experiment_id": row.id,
+                "experiment_name": row.name,
+                **read_definition(row.definition).params,
+                "created_at": isoformat(row.created_at),
+                "created_by": row.created_by,
+            },
         )
         self._publication = Publication(
             services, job, row, self._bench, pool, workspace_name=workspace_name, temporary=temporary
@@ -87,7 +98,8 @@ class Training:
         """Take the steps."""
         job = self._job
         job.progress(0.01, "Looking at the data.")
-        plan = msgspec.convert(job.step("prepare", lambda: msgspec.to_builtins(self._bench.plan())), TrainingPlan)
+        plan = msgspec.convert(job.step("prepare", lambda: msgspec.to_builtins(self._plan())), TrainingPlan)
+        self._logbook.params["primary_metric"] = plan.problem.metric
         for note in plan.notes:
             job.log(note)
         steps = self._search(plan)
@@ -123,6 +135,22 @@ class Training:
             **{name: value for name, value in outcome.items() if name not in kept},
             "evaluation_job_id": finished["evaluation_job_id"],
         }
+
+    def give_up(self, status: TrialStatus) -> None:
+        """Tell the logbook that this training leaves no model; one that does not answer is no further trouble."""
+        if not self._trials_shown:
+            return
+        try:
+            self._logbook.give_up(status=status, ended_at=self._clock.now())
+        except (Unavailable, AdapterError) as error:
+            self._job.log(f"The logbook's search could not be closed: {error.detail}")
+
+    def _plan(self) -> TrainingPlan:
+        """Decide what is going to be done, if what the experiment is to show can be judged then."""
+        plan = self._bench.plan()
+        with self._job.read() as unit:
+            self._services.experiments.check_definition(unit, self._row, plan.signature)
+        return plan
 
     # Search
 
@@ -258,6 +286,7 @@ class Training:
             "chosen": chosen.name,
             "final": msgspec.to_builtins(packed.final),
             "parity": msgspec.to_builtins(packed.package),
+            "effort": msgspec.to_builtins(self._effort(chosen, packed)),
             "leaderboard": msgspec.to_builtins(make_leaderboard(trials, plan.problem.direction)),
             "recommendation": recommendation(
                 trials,
@@ -270,6 +299,11 @@ class Training:
             "notes": notes,
             "cancelled_early": cancelled,
         }
+
+    def _effort(self, chosen: Trial, packed: StepOfPackage) -> TrainingEffort:
+        """Return what the model took: the chosen candidate's folds, and the fit on all training rows."""
+        final = packed.final.seconds if packed.final is not None else 0.0
+        return TrainingEffort(seconds=chosen.seconds + final, processors=self._pool.n_workers)
 
     def _finish(self, unit: UnitOfWork, summary: dict[str, Any]) -> dict[str, Any]:
         status = "cancelled" if summary["cancelled_early"] else "succeeded"

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
         Member,
         TreesEvaluator,
     )
+    from arkwright.bundles.evaluators.complexity import count_fitted_numbers
     from arkwright.bundles.general import GeneralInput, GeneralModel
     from arkwright.bundles.package import (
         LoadedBundle,
@@ -101,6 +102,7 @@ _HOMES = {
     "convert_hist_gradient_boosting": "conversion.hist_gradient",
     "convert_linear": "conversion.linear",
     "convert_xgboost": "conversion.xgboost",
+    "count_fitted_numbers": "evaluators.complexity",
     "fit_baseline": "baseline",
     "fit_encoder": "encoder",
     "load_bundle": "package",
@@ -152,6 +154,7 @@ __all__ = [
     "convert_hist_gradient_boosting",
     "convert_linear",
     "convert_xgboost",
+    "count_fitted_numbers",
     "fit_baseline",
     "fit_encoder",
     "load_bundle",

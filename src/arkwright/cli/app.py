@@ -9,6 +9,7 @@ import typer
 
 from arkwright import __version__
 from arkwright.cli import (
+    attestations,
     cards,
     datasets,
     deployments,
@@ -18,6 +19,7 @@ from arkwright.cli import (
     feedback,
     governance,
     jobs,
+    load_test,
     models,
     monitoring,
     platform,
@@ -42,10 +44,13 @@ for name, command in platform.COMMANDS.items():
 app.command("serve", rich_help_panel=_PLATFORM)(serve.serve)
 app.command("train", rich_help_panel=_JOURNEY)(training.train)
 app.command("evaluate", rich_help_panel=_JOURNEY)(evaluations.evaluate)
+app.command("attest", rich_help_panel=_JOURNEY)(attestations.attest)
+app.command("done", rich_help_panel=_JOURNEY)(attestations.done)
 app.command("promote", rich_help_panel=_JOURNEY)(models.promote)
 app.command("rollback", rich_help_panel=_JOURNEY)(models.rollback)
 app.command("deploy", rich_help_panel=_JOURNEY)(deployments.deploy)
 app.command("apply", rich_help_panel=_JOURNEY)(rollouts.apply)
+app.command("load-test", rich_help_panel=_JOURNEY)(load_test.load_test)
 app.command("predict", rich_help_panel=_JOURNEY)(predictions.predict)
 app.command("batch", rich_help_panel=_JOURNEY)(predictions.batch)
 deployments.app.command("feedback")(feedback.feedback)

@@ -109,7 +109,7 @@ def show(file: File, _json: Json = False) -> None:
         say(f"{details.name} {details.version}: {verdict.decision} (confidence {verdict.confidence})", style="bold")
         say("Not verified: arkwright card verify checks the signature.", style="dim")
         parts: dict[str, Any] = {
-            "Reasons": [item.text for item in verdict.reasons],
+            "Reasons": [text for item in verdict.reasons for text in (item.text, *item.points)],
             "In plain words": [item.text for item in card.summary],
             "Ethical considerations": card.ethical_considerations,
             "Caveats and recommendations": card.caveats_and_recommendations,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
+from arkwright.core.written_numbers import written
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -157,7 +159,7 @@ def shown(value: object) -> str:
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return written(value)
     if isinstance(value, list | tuple):
         return ", ".join(shown(item) for item in value)
     return plain(str(value))

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from arkwright.cli.console import Json, emit, facts, heading, moment, note, say, table
+from arkwright.cli.documents import read_mapping, read_text
 from arkwright.cli.session import connect
 from arkwright.core.errors import Invalid, NotFound
+from arkwright.core.written_numbers import counted, written
 
 if TYPE_CHECKING:
     from arkwright.sdk import Client
@@ -77,9 +79,33 @@ def evaluate(
     profile: Annotated[Profile, typer.Option(help="quick takes fewer rows and resamples.")] = Profile.FULL,
     cost_fp: Annotated[float | None, typer.Option(min=0, help="What a wrong 'yes' costs.")] = None,
     cost_fn: Annotated[float | None, typer.Option(min=0, help="What a wrong 'no' costs, in the same unit.")] = None,
+    semantics: Annotated[
+        list[str],
+        typer.Option(
+            metavar="COLUMN=KIND",
+            help="What a column holds about people: sex, race, age, 'marital status', none, ...; once for each column.",
+        ),
+    ] = [],  # noqa: B006
     purpose: Annotated[
         str, typer.Option(help="credit, employment, housing, education, 'health care', insurance or other.")
     ] = "unknown",
+    time: Annotated[
+        str, typer.Option(metavar="COLUMN", help="Score the rows as a forecast: the column that says when a row is.")
+    ] = "",
+    series: Annotated[str, typer.Option(metavar="COLUMN", help="The column that tells series apart.")] = "",
+    season: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Steps in a season: 12 for months, 1 (none) by default.")
+    ] = None,
+    horizon: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="How many steps ahead the answers are made; 1 by default.")
+    ] = None,
+    history: Annotated[
+        str,
+        typer.Option(
+            metavar="FILE|DATASET[@VERSION]",
+            help="Earlier values of the series; left out, the data the model was trained on.",
+        ),
+    ] = "",
     spec: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="More settings (YAML): hypothesis, guardrails, success_criteria, card, ..."),
@@ -104,18 +130,15 @@ def evaluate(
     said = {name: value for name, value in given.items() if value != _UNSAID[name]}
     wanted: dict[str, Any] = (_settings_in(spec) if spec is not None else {}) | said
     if behaviour is not None:
-        wanted["behaviour"] = _text_of(behaviour)
-    for cost in (cost_fp, cost_fn):
-        if cost is not None and not math.isfinite(cost):
-            raise Invalid("A cost is a number.", code="cli.costs", hint="Give what one wrong decision costs.")
-    if cost_fp is not None or cost_fn is not None:
-        wanted["costs"] = {
-            "false_positive": 1.0 if cost_fp is None else cost_fp,
-            "false_negative": 1.0 if cost_fn is None else cost_fn,
-        }
+        wanted["behaviour"] = read_text(behaviour)
+    wanted |= _meanings(wanted, read_semantics(semantics))
+    wanted |= _costs(false_positive=cost_fp, false_negative=cost_fn)
+    wanted |= _forecast(wanted, time=time, series=series, season=season, horizon=horizon, history=history)
     for target in (report, card, signed_card):
         _check_folder(target)
     with connect() as client:
+        if history:
+            wanted["forecast"]["history"] = _data(client, history)
         if against:
             wanted["baseline"] = client.models.version(name, against)["id"]
         if data:
@@ -179,12 +202,22 @@ def split_address(text: str) -> tuple[str, str]:
     --------
     >>> split_address("churn@2"), split_address("churn:production"), split_address("churn")
     (('churn', '2'), ('churn', 'production'), ('churn', ''))
+
+    Raises
+    ------
+    Invalid
+        If it names no model, or a mark is followed by no version.
     """
-    for mark in ("@", ":"):
-        name, found, version = text.partition(mark)
-        if found:
-            return name, version
-    return text, ""
+    mark = next((mark for mark in ("@", ":") if mark in text), "")
+    name, _, version = text.partition(mark) if mark else (text, "", "")
+    if not name.strip() or (mark and not version.strip()):
+        what = "no version" if name.strip() else "no model"
+        raise Invalid(
+            f"{text!r} names {what}.",
+            code="cli.address",
+            hint="Write a model's name for its newest version, NAME@2 for one version, or NAME:production for a stage.",
+        )
+    return name, version
 
 
 def read_bins(texts: list[str]) -> dict[str, list[float] | int]:
@@ -217,6 +250,63 @@ def read_bins(texts: list[str]) -> dict[str, list[float] | int]:
     return found
 
 
+def read_semantics(texts: list[str]) -> dict[str, str]:
+    """Read what columns hold about people; a name may hold an equals sign, a kind does not.
+
+    Examples
+    --------
+    >>> read_semantics(["geschlecht=sex", "a=b=none"])
+    {'geschlecht': 'sex', 'a=b': 'none'}
+
+    Raises
+    ------
+    Invalid
+        If a text is not ``COLUMN=KIND``, or one column is said to be two things.
+    """
+    found: dict[str, str] = {}
+    for text in texts:
+        name, _, kind = (part.strip() for part in text.rpartition("="))
+        if not name or not kind:
+            raise Invalid(
+                f"{text!r} does not say what a column holds about people.",
+                code="cli.semantics",
+                hint="Write --semantics COLUMN=KIND, such as --semantics geschlecht=sex or --semantics shade=none.",
+            )
+        if found.setdefault(name, kind) != kind:
+            raise Invalid(
+                f"The column {name!r} is said to hold {found[name]} and {kind}.",
+                code="cli.semantics",
+                hint="Say one of the two.",
+            )
+    return found
+
+
+def _meanings(wanted: dict[str, Any], said: dict[str, str]) -> dict[str, Any]:
+    """Add what the command line says of columns to what the file says of others."""
+    stated = wanted.get("semantics")
+    return {"semantics": {**(stated if isinstance(stated, dict) else {}), **said}} if said else {}
+
+
+def _costs(**given: float | None) -> dict[str, Any]:
+    """Return what wrong decisions cost, 1 where only the other cost was said; nothing where neither was."""
+    said = {name: cost for name, cost in given.items() if cost is not None}
+    if not all(map(math.isfinite, said.values())):
+        raise Invalid("A cost is a number.", code="cli.costs", hint="Give what one wrong decision costs.")
+    return {"costs": dict.fromkeys(given, 1.0) | said} if said else {}
+
+
+def _forecast(wanted: dict[str, Any], **given: str | int | None) -> dict[str, Any]:
+    """Return the forecast's options: what is said on the command line goes before what the file of settings states."""
+    said = {name: value for name, value in given.items() if value not in ("", None)}
+    stated = wanted.get("forecast")
+    found = {**(stated if isinstance(stated, dict) else {}), **said}
+    if said and "time" not in found:
+        raise Invalid(
+            "A forecast needs a column that says when a row is.", code="cli.forecast", hint="Name it: --time COLUMN."
+        )
+    return {"forecast": found} if said else {}
+
+
 def _names(texts: list[str]) -> list[str]:
     # As a line of CSV: a name that holds a comma is quoted.
     return [name.strip() for row in csv.reader(texts, skipinitialspace=True) for name in row if name.strip()]
@@ -231,7 +321,7 @@ def _data(client: Client, text: str) -> dict[str, str] | str:
     name, _, version = text.partition("@")
     try:
         versions = client.datasets.versions(name)
-    except NotFound:
+    except (NotFound, Invalid):
         raise NotFound(
             f"{text!r} is no file on this machine and no dataset of the platform.",
             code="cli.data",
@@ -247,36 +337,14 @@ def _data(client: Client, text: str) -> dict[str, str] | str:
     )
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except UnicodeDecodeError:
-        raise Invalid(f"The file {str(path)!r} is no text in UTF-8.", code="file.encoding") from None
-    except FileNotFoundError:
-        raise NotFound(
-            f"There is no file {str(path)!r} on this machine.", code="file.not_found", hint="Check the path."
-        ) from None
-
-
 _UNSAID: dict[str, Any] = {"sensitive": [], "sensitive_bins": {}, "profile": "full", "purpose": "unknown", "seed": 0}
 
 
 def _settings_in(path: Path) -> dict[str, Any]:
     """Read settings as ``POST /v1/evaluations`` takes them."""
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        found = yaml.safe_load(_text_of(path))
-    except yaml.YAMLError as error:
-        raise Invalid(
-            f"The file {str(path)!r} is not valid YAML: {' '.join(str(error).split())}.",
-            code="cli.spec",
-            hint="Write settings as `name: value`; docs/evaluation.md shows them.",
-        ) from None
-    if not isinstance(found, dict):
-        raise Invalid(
-            f"The file {str(path)!r} holds no settings.", code="cli.spec", hint="Write settings as `name: value`."
-        )
+    found = read_mapping(
+        path, problem="holds no settings", hint="Write settings as `name: value`; docs/evaluation.md shows them."
+    )
     taken = sorted({"model", "model_version_id", "version", "data", "baseline"} & found.keys())
     if taken:
         raise Invalid(
@@ -291,6 +359,12 @@ def _check_folder(target: Path | None) -> None:
     if target is not None and not target.expanduser().resolve().parent.is_dir():
         raise NotFound(
             f"There is no folder {str(target.resolve().parent)!r}.", code="file.not_found", hint="Make it first."
+        )
+    if target is not None and target.expanduser().is_dir():
+        raise Invalid(
+            f"{str(target)!r} is a folder, and a file is to be written.",
+            code="file.folder",
+            hint=f"Name the file in it, such as {str(target / 'report.html')!r}.",
         )
 
 
@@ -308,10 +382,12 @@ def _save(client: Client, found: Evaluation, report: Path | None, card: Path | N
 
 def _show(found: Evaluation, report: Path | None, card: Path | None, signed: Path | None) -> None:
     say(f"{found['model_name']} {found['version']}: {found['decision']}", style=_STYLES[found["decision"]])
-    note(f"Confidence: {found['confidence']}. On {found['n_rows_used']:,} rows: {found['data']}.")
+    note(f"Confidence: {found['confidence']}. On {counted(found['n_rows_used'], 'row')}: {found['data']}.")
     for reason in found["reasons"]:
         say(f"  - {reason}")
     _show_metrics(found)
+    if dict(found).get("forecast"):
+        _show_forecast(dict(found)["forecast"])
     if found["disparities"]:
         _show_fairness(found)
     heading("The rest")
@@ -321,11 +397,12 @@ def _show(found: Evaluation, report: Path | None, card: Path | None, signed: Pat
     facts(
         {
             "robustness": _of_ten(robustness, found["robustness_rating"]),
-            "one row, p95": None if p95 is None else f"{p95:.3g} ms",
+            "one row, p95": None if p95 is None else f"{written(p95, 3)} ms",
             "definition of done": None if found["done_percent"] is None else f"{found['done_percent']} %",
             "behaviour tests": {None: None, True: "passed", False: "failed"}[found["behaviour_passed"]],
             f"against {compared}": _compared(found) if compared else None,
             "no people": found["no_people"] or None,
+            "report": _kept(dict(found)),
         }
     )
     for section, reason in found["not_done"].items():
@@ -347,6 +424,24 @@ def _show_metrics(found: Evaluation) -> None:
     table(columns, list(metrics))
 
 
+def _show_forecast(found: Any) -> None:
+    from arkwright.cli.leaderboard import interval
+
+    n_series = "one series" if found["n_series"] == 1 else f"{found['n_series']:,} series"
+    heading(f"As a forecast: {n_series}, season of {found['season']}, {found['horizon']} ahead")
+    values = {**found["metrics"], "error as a share of the seasonal naive one": found["relative_mae"]}
+    columns: list[tuple[str, Any]] = [
+        ("METRIC", lambda name: name),
+        ("VALUE", lambda name: values[name]["value"]),
+        ("95 % INTERVAL", lambda name: interval(values[name])),
+    ]
+    table(columns, list(values))
+    for reason in dict.fromkeys(each["reason"] for each in values.values() if each["value"] is None):
+        note(f"Not computable: {reason}.")
+    if found["drawn_at_random"]:
+        note("The rows lie between rows it was trained on, which flatters a forecast: give later rows with --data.")
+
+
 def _show_fairness(found: Evaluation) -> None:
     from arkwright.cli.leaderboard import interval
 
@@ -361,6 +456,14 @@ def _show_fairness(found: Evaluation) -> None:
         ("BETWEEN", lambda item: " and ".join(each for each in (item["lowest"], item["highest"]) if each)),
     ]
     table(columns, found["disparities"])
+
+
+def _kept(found: dict[str, Any]) -> str | None:
+    """Say until when the report is kept, and whether it is gone."""
+    until, removed = found.get("kept_until"), found.get("removed_at")
+    if removed:
+        return f"removed on {moment(removed)} (UTC); the card is still there"
+    return f"kept until {moment(until)} (UTC)" if until else None
 
 
 def _compared(found: Evaluation) -> str:
@@ -383,6 +486,7 @@ def _show_files(found: Evaluation, saved: dict[str, Path | None]) -> None:
     for name, path in saved.items():
         if path is not None:
             say(f"The {name} is in {path}.", style="green")
-    missing = [f"--{name} {name}.{ending}" for name, ending in (("report", "html"), ("card", "md")) if not saved[name]]
+    offered = [("card", "md")] if dict(found).get("removed_at") else [("report", "html"), ("card", "md")]
+    missing = [f"--{name} {name}.{ending}" for name, ending in offered if not saved[name]]
     if missing:
         note(f"To save what is not yet: arkwright evaluation show {found['id']} {' '.join(missing)}")

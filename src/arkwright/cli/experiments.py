@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any
 
 import typer
@@ -25,6 +26,7 @@ def list_experiments(_json: Json = False) -> None:
         ("TARGET", lambda experiment: experiment["target"]),
         ("TASK", lambda experiment: experiment["task_type"]),
         ("STATUS", lambda experiment: experiment["status"]),
+        ("OUTCOME", lambda experiment: (experiment["outcome"] or {}).get("status")),
         ("CREATED (UTC)", lambda experiment: moment(experiment["created_at"])),
     ]
     emit(found, lambda: table(columns, found, empty="No experiments yet: `arkwright train` makes one."))
@@ -34,7 +36,7 @@ def list_experiments(_json: Json = False) -> None:
 def show_experiment(experiment: ExperimentId, _json: Json = False) -> None:
     """Show an experiment with its leaderboard."""
     with connect() as client:
-        found = client.experiments.get(experiment)
+        found: Mapping[str, Any] = client.experiments.get(experiment)
         board = client.experiments.leaderboard(experiment)
 
     def render() -> None:
@@ -46,12 +48,14 @@ def show_experiment(experiment: ExperimentId, _json: Json = False) -> None:
                 "task": found["task_type"],
                 "objective": found["objective"],
                 "status": found["status"],
-                "dataset": f"{found['dataset_id']} ({found['dataset_version_id']})",
+                "dataset": _dataset(found),
                 "job": found["job_id"],
                 "created": moment(found["created_at"]),
                 "finished": moment(found["finished_at"]) if found["finished_at"] else None,
             }
         )
+        _show_definition(found["definition"])
+        _show_outcome(found)
         heading("Leaderboard")
         show_leaderboard(board)
 
@@ -79,6 +83,60 @@ def cancel_experiment(experiment: ExperimentId, _json: Json = False) -> None:
     with connect() as client:
         accepted = client.experiments.cancel(experiment)
     emit(accepted, lambda: say(f"It was asked to end. Follow it: arkwright job wait {accepted['job_id']}"))
+
+
+def _dataset(found: Mapping[str, Any]) -> str:
+    defined = found["definition"]
+    if defined["dataset_version"] is None:
+        return f"{found['dataset_id']} ({found['dataset_version_id']})"
+    return f"{defined['dataset']} version {defined['dataset_version']} ({found['dataset_version_id']})"
+
+
+def _show_definition(defined: Mapping[str, Any]) -> None:
+    heading("Definition")
+    stated = "as stated" if defined["baseline_stated"] else "in production when it was created"
+    facts(
+        {
+            "hypothesis": defined["hypothesis"] or None,
+            "baseline": f"{defined['baseline_model']} ({stated})" if defined["baseline_model"] else None,
+            "primary metric": defined["primary_metric"] or None,
+            "guardrails": "; ".join(map(_guardrail, defined["guardrails"])) or None,
+            "success": "; ".join(map(_criterion, defined["success_criteria"])) or None,
+            "margin": defined["margin"] or None,
+            "minimum improvement": defined["minimum_improvement"] or None,
+        }
+    )
+
+
+def _show_outcome(found: Mapping[str, Any]) -> None:
+    heading("Outcome")
+    outcome = found["outcome"]
+    if outcome is None:
+        say(f"None: {found['outcome_note']}")
+        return
+    p = outcome["statistical_significance"]
+    facts(
+        {
+            "status": outcome["status"],
+            "compared with": outcome["baseline_model"],
+            "because": outcome["recommendation_rationale"],
+            "p-value": None if p is None else f"{p:.3g} ({outcome['primary_metric']}, adjusted)",
+            "metrics": outcome["comparison_summary"],
+            "evaluation": outcome["evaluation_id"],
+            "completed": moment(outcome["completed_at"]),
+        }
+    )
+
+
+def _guardrail(guardrail: Mapping[str, Any]) -> str:
+    tolerance = guardrail["tolerance"]
+    return f"{guardrail['metric']} not worse" + (f" by more than {tolerance:g}" if tolerance else "")
+
+
+def _criterion(criterion: Mapping[str, Any]) -> str:
+    bounds = {"at least": criterion["at_least"], "at most": criterion["at_most"]}
+    listed = [f"{words} {value:g}" for words, value in bounds.items() if value is not None]
+    return f"{criterion['metric']} {' and '.join(listed)}"
 
 
 def _pairs(values: dict[str, Any]) -> str:

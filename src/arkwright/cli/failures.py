@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 
 from arkwright.cli.console import OUTPUT, plain, print_json, remarks
-from arkwright.core.errors import ArkwrightError, PolicyRefused
+from arkwright.core.errors import ArkwrightError, Invalid, PolicyRefused
 from arkwright.core.problems import problem_document
 
 INTERRUPTED = 130
@@ -44,10 +45,10 @@ def report_disk_or_permission(error: OSError) -> int:
     """Show an operating-system error about a file the user named, and return the exit code."""
     named = f" {error.filename!r}" if error.filename else ""
     detail = f"The file{named} cannot be used: {error.strerror or error}."
-    hint = "Check the path and its permissions."
-    if error.errno == 28:  # no space left on device
-        hint = f"Free some space: {shutil.disk_usage('.').free // 1_000_000} MB are left here."
-    return report(ArkwrightError(detail, code="file.failed", hint=hint))
+    if error.errno == errno.ENOSPC:
+        free = shutil.disk_usage(".").free // 1_000_000
+        return report(ArkwrightError(detail, code="file.failed", hint=f"Free some space: {free:,} MB are left here."))
+    return report(Invalid(detail, code="file.failed", hint="Check the path and its permissions."))
 
 
 def note_interruption() -> None:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from arkwright.cli.console import say, table
+from arkwright.core.written_numbers import written
 
 if TYPE_CHECKING:
     from arkwright.sdk.types import Leaderboard
@@ -69,7 +70,7 @@ def interval(metric: Mapping[str, Any]) -> str:
     """
     if metric.get("low") is None or metric.get("high") is None:
         return "-"
-    return f"{metric['low']:.4g} to {metric['high']:.4g}"
+    return f"{written(metric['low'])} to {written(metric['high'])}"
 
 
 def _ordered(metrics: Mapping[str, Any]) -> list[str]:

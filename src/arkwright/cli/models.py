@@ -140,10 +140,16 @@ def promote(
     comment: Comment = "",
     _json: Json = False,
 ) -> None:
-    """Move a version to a stage, if the gate allows it; endpoints that follow production reload within seconds."""
+    """Move a version to a stage, if the gate allows it; endpoints that follow production reload within seconds.
+
+    An evaluation of the version that has not ended is waited for.
+    """
+    from arkwright.cli.progress import JobProgress
+
     with connect() as client:
         try:
-            promoted = client.models.promote(model, version, stage=stage, comment=comment)
+            with JobProgress() as progress:
+                promoted = client.models.promote(model, version, stage=stage, comment=comment, on_progress=progress)
         except Conflict as error:
             # Asked for again, as a script may: what was wanted is so.
             if error.code != "stage.unchanged":

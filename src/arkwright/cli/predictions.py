@@ -50,7 +50,7 @@ def predict(
         if row:
             instances = [item for text in row for item in _parse(text, "--row")]
         else:
-            instances = list(_rows_of(file, client, deployment))[:rows]
+            instances = list(rows_of(file, client, deployment))[:rows]
         answer = client.predict(deployment, instances)
     predictions = answer["predictions"]
 
@@ -136,7 +136,8 @@ def typed_cells(row: Mapping[str, str], kinds: Mapping[str, str]) -> dict[str, A
     return cells
 
 
-def _rows_of(file: str, client: Client, deployment: str) -> Sequence[Any]:
+def rows_of(file: str, client: Client, deployment: str) -> Sequence[Any]:
+    """Read the rows of a file, or of standard input, as a deployment takes them."""
     if file == "-":
         return _parse(sys.stdin.read(), "standard input")
     path = Path(file)

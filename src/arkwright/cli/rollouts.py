@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from arkwright.cli.console import Json, emit, facts, heading, moment, note, remarks, say, shown, table
+from arkwright.cli.documents import read_mapping
 from arkwright.cli.session import connect
 from arkwright.core.errors import Conflict, Invalid
 from arkwright.core.units import parse_duration_seconds
@@ -164,31 +163,12 @@ def strategy_of(
 
 
 def read_resource(file: str) -> dict[str, Any]:
-    """Read a YAML or JSON document from a file, or from standard input.
-
-    Raises
-    ------
-    Invalid
-        If it is not one document that is a mapping.
-    """
-    import yaml  # type: ignore[import-untyped]
-
-    try:
-        text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
-        found = yaml.safe_load(text)
-    except UnicodeDecodeError as error:
-        raise Invalid(f"{file} is no text in UTF-8.", code="apply.file", hint="Save it as UTF-8.") from error
-    except yaml.YAMLError as error:
-        raise Invalid(
-            f"{file} is no YAML: {' '.join(str(error).split())}", code="apply.file", hint="Check its indentation."
-        ) from error
-    if not isinstance(found, dict):
-        raise Invalid(
-            f"{file} does not describe one deployment.",
-            code="apply.file",
-            hint="Write one document with apiVersion, kind: Deployment, metadata and spec; docs/rollouts.md has some.",
-        )
-    return found
+    """Read a YAML or JSON document that describes a deployment, from a file or from standard input."""
+    return read_mapping(
+        file,
+        problem="does not describe one deployment",
+        hint="Write one document with apiVersion, kind: Deployment, metadata and spec; docs/rollouts.md has some.",
+    )
 
 
 class RolloutProgress:

@@ -9,14 +9,18 @@ import typer
 
 from arkwright.cli.console import Json, emit, heading, note, say
 from arkwright.cli.datasets import NaValues, pairs, show_warnings
+from arkwright.cli.documents import read_mapping
 from arkwright.cli.leaderboard import show_evaluation, show_leaderboard
 from arkwright.cli.session import connect_or_start
+from arkwright.core.errors import Invalid
 
 if TYPE_CHECKING:
     from arkwright.cli.progress import JobProgress
     from arkwright.core.errors import PolicyRefused
     from arkwright.sdk import Client, TrainedModel, Training
     from arkwright.sdk.types import Job, ModelVersion
+
+_STATED = {"hypothesis", "baseline_model", "guardrails", "success_criteria", "margin", "minimum_improvement"}
 
 
 def train(
@@ -41,6 +45,14 @@ def train(
             help="Promote the model if the gate allows it; by default only if nothing is in production yet.",
         ),
     ] = None,
+    hypothesis: Annotated[str, typer.Option(metavar="TEXT", help="What the model is meant to show.")] = "",
+    spec: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="What the model is to show (YAML): hypothesis, baseline_model, guardrails, success_criteria, ...",
+        ),
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="Data folder of the platform to use, or to start.")] = None,
     _json: Json = False,
 ) -> None:
@@ -52,9 +64,13 @@ def train(
     from arkwright.core.units import parse_duration_seconds
 
     budget_seconds = parse_duration_seconds(budget)
+    definition = _definition_in(spec) if spec is not None else {}
+    if hypothesis.strip():
+        definition["hypothesis"] = hypothesis.strip()
     options: dict[str, Any] = {
         "target": target, "budget": budget_seconds, "name": name, "objective": objective, "task": task,
         "types": pairs(column_type), "ignore": ignore, "na_values": na_values,
+        "definition": definition,
     }  # fmt: skip
     with connect_or_start(home) as client:
         with JobProgress() as progress:
@@ -74,9 +90,25 @@ def train(
             "promoted": promoted is not None,
             "unmet": refusal.unmet if refusal else [],
         }
-        emit(summary, lambda: _show(model, promoted, refusal))
+        emit(summary, lambda: _show(model, promoted, refusal, defined=bool(definition)))
     if refusal and promote:
         raise typer.Exit(refusal.exit_code)
+
+
+def _definition_in(file: Path) -> dict[str, Any]:
+    """Read what an experiment is to show, as ``POST /v1/experiments`` takes it."""
+    found = read_mapping(
+        file, problem="states nothing", hint="Write `hypothesis: ...` and the like; docs/evaluation.md shows them."
+    )
+    strange = sorted(found.keys() - _STATED)
+    if strange:
+        raise Invalid(
+            f"The file {str(file)!r} sets {strange[0]!r}, which is not stated before a training.",
+            code="cli.spec",
+            hint=f"Use {', '.join(sorted(_STATED))}. The primary metric is --objective; what only an evaluation needs "
+            "goes to `arkwright evaluate --spec`.",
+        )
+    return found
 
 
 class _WarningsFirst:
@@ -117,13 +149,16 @@ def _promote(
         wanted = client.models.get(model.name)["production_version"] is None
     if not wanted:
         return None, None
+    from arkwright.cli.progress import JobProgress
+
     try:
-        return model.promote(comment="promoted by arkwright train"), None
+        with JobProgress() as progress:
+            return model.promote(comment="promoted by arkwright train", on_progress=progress), None
     except PolicyRefused as refusal:
         return None, refusal
 
 
-def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRefused | None) -> None:
+def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRefused | None, *, defined: bool) -> None:
     _show_notes(model.experiment["summary"])
     heading("Leaderboard (out of fold)")
     show_leaderboard(model.leaderboard)
@@ -142,6 +177,8 @@ def _show(model: TrainedModel, promoted: ModelVersion | None, refusal: PolicyRef
         for condition in refusal.unmet:
             say(f"  ✗ {condition}")
     _show_next(model, promoted=promoted is not None, refused=refusal is not None)
+    if defined:
+        say(f"  arkwright experiment show {model.experiment['id']}")
 
 
 def _show_notes(summary: dict[str, Any]) -> None:

@@ -9,6 +9,7 @@ The control plane, the data planes and the rooms agree on these shapes and on no
 ``plan``               :class:`RoutePlan`, which bundle answers which endpoint, and whose keys count
 ``prediction``         :class:`PredictionRecord`, :class:`OutcomeRecord` and the log segments
 ``window``             :class:`WindowReport`, what a data plane saw in its last seconds
+``load_test``          :class:`LoadTestReport`, what a client measured, and the rule that judges it
 =====================  ==============================================================
 
 They are msgspec structs: immutable, typed, quick to decode, and cheap to import.
@@ -16,6 +17,7 @@ They are msgspec structs: immutable, typed, quick to decode, and cheap to import
 
 from arkwright.contracts.baseline import Baseline, CategoricalBaseline, NumericBaseline
 from arkwright.contracts.bundle import BundleFile, BundleManifest, ParityRecord
+from arkwright.contracts.load_test import LoadTestReport, LoadVerdict, judge_load
 from arkwright.contracts.plan import (
     Arm,
     Credential,
@@ -94,6 +96,8 @@ __all__ = [
     "FieldType",
     "Fuse",
     "Limits",
+    "LoadTestReport",
+    "LoadVerdict",
     "LogPolicy",
     "NumericBaseline",
     "Objectives",
@@ -109,6 +113,7 @@ __all__ = [
     "UsageCount",
     "WindowReport",
     "is_redacted",
+    "judge_load",
     "latency_bucket",
     "latency_percentile",
     "redacted",

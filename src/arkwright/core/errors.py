@@ -8,6 +8,7 @@
     ├── NotAuthenticated      401  exit 3   no credential, or one that is unknown or expired
     ├── NotPermitted          403  exit 3   a known actor may not do this
     ├── NotFound              404  exit 4
+    │   └── Gone              410  exit 4   it was there, and was kept as long as the settings say
     ├── Conflict              409  exit 5   the state does not allow it (stage, duplicate, in flight)
     │   └── PreconditionFailed 412 exit 5   somebody changed it since the caller read it
     ├── PolicyRefused         409  exit 6   a gate said no; ``unmet`` lists each condition
@@ -104,6 +105,14 @@ class NotFound(ArkwrightError):
     title = "Not found"
     status = 404
     exit_code = 4
+
+
+class Gone(NotFound):
+    """The thing was there and is no longer kept."""
+
+    code = "gone"
+    title = "No longer kept"
+    status = 410
 
 
 class Conflict(ArkwrightError):

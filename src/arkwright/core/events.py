@@ -14,6 +14,7 @@ from arkwright.core.clock import isoformat
 
 DATASET_VERSION_CREATED = "data.dataset.version_created.v1"
 EXPERIMENT_FINISHED = "automl.experiment.finished.v1"
+EVALUATION_FILED = "ml.evaluation.filed.v1"
 MODEL_VERSION_REGISTERED = "ml.model.registered.v1"
 MODEL_PROMOTED = "ml.model.promoted.v1"
 MODEL_STAGE_CHANGED = "ml.model.stage_changed.v1"
@@ -30,6 +31,7 @@ INFERENCE_USAGE = "ml.inference.usage.v1"
 ALL_TYPES = (
     DATASET_VERSION_CREATED,
     EXPERIMENT_FINISHED,
+    EVALUATION_FILED,
     MODEL_VERSION_REGISTERED,
     MODEL_PROMOTED,
     MODEL_STAGE_CHANGED,

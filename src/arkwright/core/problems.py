@@ -20,6 +20,7 @@ _CLASSES: tuple[type[ArkwrightError], ...] = (
     tree.Invalid,
     tree.NotAuthenticated,
     tree.NotPermitted,
+    tree.Gone,
     tree.NotFound,
     tree.Conflict,
     tree.Unavailable,

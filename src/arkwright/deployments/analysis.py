@@ -29,6 +29,7 @@ from arkwright.contracts import ArmWindow, latency_percentile
 from arkwright.contracts.window import BUCKET_GROWTH, FIRST_BUCKET_MS, N_BUCKETS
 from arkwright.core.structs import prepared
 from arkwright.deployments.ports import ArmOutcomes, MetricSums
+from arkwright.evaluation import wilson_interval
 
 FEWEST_REQUESTS = 10  # errors that are beyond doubt need not wait for min_requests, but for these
 SMALL_EFFECT = 0.2  # Cohen's d of a small difference: where the interval of a difference is sharpest
@@ -212,29 +213,8 @@ class Interval(NamedTuple):
     high: float
 
 
-def wilson_interval(successes: int, n: int, z: float = _Z_95) -> Interval:
-    r"""Return Wilson's score interval for a share.
-
-    .. math:: \frac{\hat p + z^2/2n \pm z\sqrt{\hat p(1-\hat p)/n + z^2/4n^2}}{1 + z^2/n}
-
-    References
-    ----------
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22(158), 1927.
-
-    Examples
-    --------
-    >>> [round(bound, 3) for bound in wilson_interval(1, 3)]
-    [0.061, 0.792]
-    >>> wilson_interval(0, 0)
-    Interval(low=0.0, high=1.0)
-    """
-    if n <= 0:
-        return Interval(0.0, 1.0)
-    share = successes / n
-    middle = share + z * z / (2 * n)
-    half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    scale = 1 + z * z / n
-    return Interval(max(0.0, (middle - half) / scale), min(1.0, (middle + half) / scale))
+def _share_interval(hits: int, n: int) -> Interval:
+    return Interval(*wilson_interval(hits, n))
 
 
 def evidence_against_share(hits: int, n: int, allowed: float) -> float:
@@ -389,7 +369,7 @@ def _errors(criteria: Criteria, arm: str, counts: ArmCounts) -> Finding:
         within=counts.failed <= allowed * counts.requests,
     )
     share = counts.failed / counts.requests if counts.requests else None
-    bounds = wilson_interval(counts.failed, counts.requests)
+    bounds = _share_interval(counts.failed, counts.requests)
     return Finding(
         "error_rate_pct",
         arm,
@@ -418,7 +398,7 @@ def _latency(criteria: Criteria, arm: str, counts: ArmCounts, percent: int, limi
         enough=enough,
         within=slow <= allowed * timed,
     )
-    bounds = wilson_interval(slow, timed)
+    bounds = _share_interval(slow, timed)
     return Finding(
         f"latency_ms_p{percent}",
         arm,
@@ -493,7 +473,7 @@ def _agreement(criteria: Criteria, arm: str, counts: ArmCounts) -> Finding:
         within=differing <= allowed * counts.compared,
     )
     share = counts.agreed / counts.compared if counts.compared else None
-    bounds = wilson_interval(counts.agreed, counts.compared)
+    bounds = _share_interval(counts.agreed, counts.compared)
     return Finding(
         "agreement_pct",
         arm,

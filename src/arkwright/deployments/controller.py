@@ -31,11 +31,12 @@ from arkwright.deployments.windows import WindowService
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import Database, UnitOfWork, Units
 from arkwright.kit.logging import get_logger
-from arkwright.registry import RegistryService, Stage
+from arkwright.registry import UNDER_EVALUATION, RegistryService, Stage
 
 LOAD_GRACE_SECONDS = 30.0  # a data plane tries a bundle again before its failure ends a rollout
 _PRUNE_EVERY = timedelta(minutes=10)
-_MOVED = ("rollout.moved", "promotion.overtaken")  # somebody was quicker: nothing is wrong with the candidate
+# Somebody was quicker, or it is not known yet: nothing is wrong with the candidate, and the next look asks again.
+_MOVED = ("rollout.moved", "promotion.overtaken", UNDER_EVALUATION)
 _log = get_logger(__name__)
 
 

@@ -52,10 +52,13 @@ if TYPE_CHECKING:
         decide_version,
         recommend,
     )
+    from arkwright.evaluation.declared_slices import SliceTable, slice_table
     from arkwright.evaluation.definition_of_done import DefinitionOfDone, Fact, check_definition_of_done
     from arkwright.evaluation.disparity import Rules
+    from arkwright.evaluation.evaluation_request import question_of
     from arkwright.evaluation.evidence import check_numbers
     from arkwright.evaluation.examination import assemble, examine
+    from arkwright.evaluation.experiment_definition import StatedDefinition, check_stated_metrics
     from arkwright.evaluation.fairness import (
         FairnessReport,
         audit_binary,
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     )
     from arkwright.evaluation.forecasting import ForecastReport, evaluate_forecasts
     from arkwright.evaluation.groups import Groups, binned, groups_of
+    from arkwright.evaluation.housekeeping import EvaluationHousekeeping
     from arkwright.evaluation.importance import (
         FeatureImportance,
         GroupImportance,
@@ -88,6 +92,9 @@ if TYPE_CHECKING:
     from arkwright.evaluation.model_evaluation import ModelEvaluation
     from arkwright.evaluation.optimisation_hints import OptimisationHints, find_optimisation_hints
     from arkwright.evaluation.paired_tests import delong_test, diebold_mariano_test, holm_adjusted, mcnemar_test
+    from arkwright.evaluation.payloads import GuardrailMetric, SuccessCriterion
+    from arkwright.evaluation.ports import Experiments
+    from arkwright.evaluation.proportion import wilson_interval
     from arkwright.evaluation.proxies import ProxyReport, find_proxies
     from arkwright.evaluation.recalibration import compare_calibrations, fit_calibration
     from arkwright.evaluation.recommendations import monitoring_of, recommendations_of
@@ -102,15 +109,24 @@ if TYPE_CHECKING:
         price_table,
         recommend_instance,
     )
+    from arkwright.evaluation.retention import Retention
     from arkwright.evaluation.robustness import RobustnessReport, assess_robustness
     from arkwright.evaluation.service import EvaluationService
     from arkwright.evaluation.signature_change import SchemaCompatibility, schema_compatibility
-    from arkwright.evaluation.slices import SliceTable, WeakSlices, find_weak_slices, slice_table
+    from arkwright.evaluation.slices import WeakSlices, find_weak_slices
     from arkwright.evaluation.summary import summary_of
     from arkwright.evaluation.thresholds import Costs, ThresholdChoice, choose_threshold
+    from arkwright.evaluation.training_effort import TrainingEffort
     from arkwright.evaluation.verdict import verdict_of
 
 _HOMES = {
+    "Experiments": "ports",
+    "GuardrailMetric": "payloads",
+    "StatedDefinition": "experiment_definition",
+    "SuccessCriterion": "payloads",
+    "TrainingEffort": "training_effort",
+    "check_stated_metrics": "experiment_definition",
+    "question_of": "evaluation_request",
     "expect_digest": "card_signature",
     "document_sha256": "card_signature",
     "assemble": "examination",
@@ -181,7 +197,10 @@ _HOMES = {
     "evaluate": "report",
     "evaluate_forecasts": "forecasting",
     "EvaluationReport": "report",
+    "EvaluationHousekeeping": "housekeeping",
     "EvaluationService": "service",
+    "Retention": "retention",
+    "wilson_interval": "proportion",
     "EXAMPLE_PRICES": "resources",
     "Fact": "definition_of_done",
     "FairnessEvidence": "decision",
@@ -234,8 +253,8 @@ _HOMES = {
     "SchemaCompatibility": "signature_change",
     "score_metric": "report",
     "sensitive_groups": "fairness",
-    "slice_table": "slices",
-    "SliceTable": "slices",
+    "slice_table": "declared_slices",
+    "SliceTable": "declared_slices",
     "ThresholdChoice": "thresholds",
     "VersionDecision": "decision",
     "WeakSlices": "slices",
@@ -258,8 +277,10 @@ __all__ = [
     "Costs",
     "Criterion",
     "DefinitionOfDone",
+    "EvaluationHousekeeping",
     "EvaluationReport",
     "EvaluationService",
+    "Experiments",
     "Fact",
     "FairnessEvidence",
     "FairnessReport",
@@ -270,6 +291,7 @@ __all__ = [
     "GroupImportance",
     "Groups",
     "Guardrail",
+    "GuardrailMetric",
     "InstanceRecommendation",
     "IntendedUse",
     "Interval",
@@ -289,11 +311,15 @@ __all__ = [
     "Recommendation",
     "RegulatoryReport",
     "Resource",
+    "Retention",
     "RobustnessReport",
     "Rules",
     "SchemaCompatibility",
     "SliceTable",
+    "StatedDefinition",
+    "SuccessCriterion",
     "ThresholdChoice",
+    "TrainingEffort",
     "VersionDecision",
     "WantedOutcome",
     "WeakSlices",
@@ -312,6 +338,7 @@ __all__ = [
     "card_statement",
     "check_definition_of_done",
     "check_numbers",
+    "check_stated_metrics",
     "choose_threshold",
     "cited_digests",
     "classification_metrics",
@@ -351,6 +378,7 @@ __all__ = [
     "permutation_importance",
     "price_table",
     "profile_latency",
+    "question_of",
     "recommend",
     "recommend_instance",
     "recommendations_of",
@@ -370,6 +398,7 @@ __all__ = [
     "summary_of",
     "verdict_of",
     "wanted_class",
+    "wilson_interval",
 ]
 
 

@@ -23,7 +23,8 @@ import numpy.typing as npt
 from arkwright.bundles import rows_to_columns, to_rows
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
-from arkwright.core.errors import ArkwrightError, Invalid
+from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.behaviour_spec import (
     BehaviourSpec,
     BehaviourTest,
@@ -150,6 +151,8 @@ def run_behaviour(
     ------
     Invalid
         If a test does not fit the model, before any is run; ``errors`` has every field that is wrong.
+    Unavailable, AdapterError
+        From the model, as they come: an outage is no finding about it.
 
     Examples
     --------
@@ -186,8 +189,8 @@ def run_behaviour(
         n_rows_used=runner.n_rows_used,
         seed=seed,
         results=results,
-        detail=f"{n_passed} of {len(results)} behaviour tests passed, {n_failed} failed, {n_not_run} had no row to try."
-        + (sampled if runner.n_rows_used < runner.n_rows else ""),
+        detail=f"{n_passed} of {counted(len(results), 'behaviour test')} passed, {n_failed} failed, "
+        f"{n_not_run} had no row to try." + (sampled if runner.n_rows_used < runner.n_rows else ""),
     )
 
 
@@ -278,6 +281,8 @@ class BehaviourRunner:
                 worst[rows[worse]] = judged.severity[worse]
                 after[rows[worse]] = scores[worse]
                 cells[rows[worse]] = variant.cells[worse]
+        except (Unavailable, AdapterError):
+            raise  # an outage, which says nothing about the model
         except ArkwrightError as error:
             return self._unanswered(test, error)
         order = sorted(np.flatnonzero(failed).tolist(), key=lambda row: (-worst[row], row))
@@ -316,6 +321,8 @@ class BehaviourRunner:
         rows = filled(test)
         try:
             scores = self._scores(rows_to_columns(rows, self._signature))
+        except (Unavailable, AdapterError):
+            raise  # an outage, which says nothing about the model
         except ArkwrightError as error:
             return self._unanswered(test, error)
         failures = []
@@ -352,9 +359,13 @@ class BehaviourRunner:
                 found.append(f"the label is {label!r} and should be {expected.label!r}")
         number = math.nan if score is None else score
         if expected.at_least is not None and number < expected.at_least:
-            found.append(f"the {self._score_name} is {number:.4g} and should be at least {expected.at_least:g}")
+            found.append(
+                f"the {self._score_name} is {written(number)} and should be at least {written(expected.at_least)}"
+            )
         if expected.at_most is not None and number > expected.at_most:
-            found.append(f"the {self._score_name} is {number:.4g} and should be at most {expected.at_most:g}")
+            found.append(
+                f"the {self._score_name} is {written(number)} and should be at most {written(expected.at_most)}"
+            )
         return "; ".join(found)
 
     def _failing(
@@ -545,7 +556,7 @@ def _rule(test: Invariance | Directional) -> str:
 
 
 def _number(score: float | None) -> str:
-    return "no number" if score is None else f"{score:.4g}"
+    return "no number" if score is None else written(score)
 
 
 def _percent(share: float) -> str:

@@ -38,6 +38,7 @@ import numpy.typing as npt
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, LEVEL, Interval, bootstrap, resamples_for
 from arkwright.evaluation.metric import FloatArray, IntArray
+from arkwright.evaluation.proportion import wilson_interval
 
 Binning = Literal["equal_width", "equal_mass"]
 
@@ -185,24 +186,6 @@ def checked_probability(scores: FloatArray) -> None:
             code="evaluation.scores_not_probabilities",
             hint="Drop the rows the model could not score, and pass probabilities between 0 and 1.",
         )
-
-
-def wilson_interval(hits: float, n_rows: float, level: float = LEVEL) -> tuple[float, float]:
-    """Return Wilson's score interval of a proportion; the whole of [0, 1] without rows.
-
-    Examples
-    --------
-    >>> [round(bound, 4) for bound in wilson_interval(0, 10)]
-    [0.0, 0.2775]
-    """
-    if n_rows <= 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.5 + level / 2)
-    share = hits / n_rows
-    centre = (share + z * z / (2 * n_rows)) / (1 + z * z / n_rows)
-    half = z / (1 + z * z / n_rows) * (share * (1 - share) / n_rows + z * z / (4 * n_rows**2)) ** 0.5
-    # At no hits and all hits the bound is exact; rounding must not push it past the end.
-    return (0.0 if hits <= 0 else max(0.0, centre - half)), (1.0 if hits >= n_rows else min(1.0, centre + half))
 
 
 def reliability_curve(

@@ -19,6 +19,7 @@ from arkwright.evaluation.fairness import ColumnFairness
 from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import DataUsed, GoNoGo, ModelEvaluation, Sentence
+from arkwright.evaluation.report import interval_words
 
 FORMAT = "arkwright.card/1"
 _RATES = ("selection_rate", "tpr", "fpr", "accuracy")
@@ -217,6 +218,9 @@ def _measures(document: ModelEvaluation) -> Measures:
     choice = document.calibration.threshold if document.calibration else None
     if choice is not None:
         threshold = f"{threshold} {choice.detail}"
+    elsewhere = document.fairness.at_threshold if document.fairness else None
+    if elsewhere is not None and elsewhere.findings:
+        threshold = f"{threshold} {elsewhere.detail}"
     return Measures(
         primary=performance.primary_metric,
         metrics=tuple(
@@ -226,14 +230,27 @@ def _measures(document: ModelEvaluation) -> Measures:
                 value=value,
                 trivial=performance.reference[name].value if name in performance.reference else None,
             )
-            for name, value in performance.metrics.items()
+            for name, value in (*performance.metrics.items(), *_scaled_errors(document))
         ),
         decision_threshold=threshold,
         uncertainty=(
-            f"Intervals hold the true value with {performance.level:.0%} confidence: percentile bootstrap, "
+            f"Intervals hold the true value with {performance.level:.0%} confidence: {interval_words(performance)}, "
             f"{performance.n_resamples:,} resamples {drawn}, seed {performance.seed}."
+            f"{_scaled_uncertainty(document)}"
         ),
     )
+
+
+def _scaled_errors(document: ModelEvaluation) -> list[tuple[str, Interval]]:
+    """Return what a forecast adds to the metrics of a number."""
+    found = document.forecast
+    return [] if found is None else [(name, found.report.pooled[name]) for name in ("mase", "rmsse", "smape")]
+
+
+def _scaled_uncertainty(document: ModelEvaluation) -> str:
+    resampling = "none" if document.forecast is None else document.forecast.report.resampling
+    drawn = {"series": "whole series", "blocks of steps": "blocks of neighbouring steps"}
+    return f" Those of the scaled errors resample {drawn[resampling]}." if resampling in drawn else ""
 
 
 def _training(document: ModelEvaluation) -> dict[str, str]:
@@ -298,7 +315,11 @@ def _ethics(document: ModelEvaluation) -> tuple[str, ...]:
         return (f"No groups of people were compared; it was stated that none need to be: {document.data.no_people}",)
     if section is None:
         return (f"Whether it treats groups of people alike is not known. {_why_not(document)}",)
-    said = [f"The fairness section ends in {section.status}."]
+    # First of all: it is what every rate after it is about.
+    said = [item.text for item in section.report.assumptions]
+    said.append(f"The fairness section ends in {section.status}.")
+    if section.at_threshold is not None:
+        said += [section.at_threshold.detail, *(item.text for item in section.at_threshold.findings)]
     said += [item.text for item in section.report.findings()]
     said += [text for report in section.proxies for text in report.findings]
     regulation = section.regulation

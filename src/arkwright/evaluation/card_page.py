@@ -6,11 +6,13 @@ import base64
 import hashlib
 from collections.abc import Iterable
 
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.card import CardTable, ModelCard
 from arkwright.evaluation.card_signature import CitedDigests
 from arkwright.evaluation.card_text import UNSTATED, evaluation_facts, figure
+from arkwright.evaluation.model_evaluation import Sentence
 from arkwright.evaluation.report_page.layout import Tone, facts, mark, part, table
-from arkwright.evaluation.report_page.markup import Html, element, join
+from arkwright.evaluation.report_page.markup import Html, element, join, paragraphs
 from arkwright.evaluation.report_page.styles import STYLES
 
 _WORDS: dict[str, tuple[str, Tone]] = {
@@ -56,7 +58,7 @@ def render_card_page(card: ModelCard, cited: CitedDigests | None = None) -> str:
         element("h1", title),
         element("p", "Verdict: ", mark(word, tone), class_="verdict"),
         element("p", f"Confidence: {card.verdict.confidence}. {card.verdict.confidence_reason}"),
-        _list(reason.text for reason in card.verdict.reasons),
+        element("ul", *(_reason(item) for item in card.verdict.reasons)),
     )
     digest = base64.b64encode(hashlib.sha256(STYLES.encode()).digest()).decode()
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -119,7 +121,7 @@ def _paper(card: ModelCard) -> dict[str, Html]:
                 "Metrics, with the trivial model's beside them",
                 ("Metric", "Model", "Trivial model"),
                 [
-                    (item.title, figure(item.value), "" if item.trivial is None else f"{item.trivial:.3g}")
+                    (item.title, figure(item.value), "" if item.trivial is None else written(item.trivial))
                     for item in measures.metrics
                 ],
                 numeric=(1, 2),
@@ -174,6 +176,10 @@ def _contents(titles: Iterable[str]) -> Html:
 
 def _list(items: Iterable[str]) -> Html:
     return element("ul", *(element("li", item) for item in items))
+
+
+def _reason(found: Sentence) -> Html:
+    return element("li", found.text, paragraphs(found.points))
 
 
 def _note(text: str) -> Html | None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.card import CardTable, ModelCard
 from arkwright.evaluation.intervals import Interval
 
@@ -89,12 +90,12 @@ def figure(found: Interval) -> str:
     Examples
     --------
     >>> figure(Interval(value=0.81234, low=0.7, high=0.9))
-    '0.812 (0.7 to 0.9)'
+    '0.8123 (0.7 to 0.9)'
     """
     if found.value is None:
         return f"not computable, because {found.reason}" if found.reason else "not computable"
-    bounds = "" if found.low is None or found.high is None else f" ({found.low:.3g} to {found.high:.3g})"
-    return f"{found.value:.3g}{bounds}"
+    bounds = "" if found.low is None or found.high is None else f" ({written(found.low)} to {written(found.high)})"
+    return f"{written(found.value)}{bounds}"
 
 
 def _body(card: ModelCard) -> list[str]:
@@ -102,7 +103,7 @@ def _body(card: ModelCard) -> list[str]:
     quantitative, verdict = card.quantitative_analyses, card.verdict
     return [
         f"**{_DECISIONS[verdict.decision]}**, confidence {verdict.confidence}. {escaped(verdict.confidence_reason)}",
-        _list(reason.text for reason in verdict.reasons),
+        "\n".join("\n  ".join((_list([item.text]), *map(_point, item.points))) for item in verdict.reasons),
         "## In plain words",
         _list(item.text for item in card.summary),
         "## Model details",
@@ -139,7 +140,7 @@ def _body(card: ModelCard) -> list[str]:
         _rows(
             ("Metric", "Model", "Trivial model"),
             [
-                (item.title, figure(item.value), "" if item.trivial is None else f"{item.trivial:.3g}")
+                (item.title, figure(item.value), "" if item.trivial is None else written(item.trivial))
                 for item in measures.metrics
             ],
         ),
@@ -184,7 +185,11 @@ def evaluation_facts(card: ModelCard) -> dict[str, str]:
 
 
 def _list(items: Iterable[str]) -> str:
-    return "\n".join(f"- {escaped(item)}" for item in items)
+    return "\n".join(map(_point, items))
+
+
+def _point(text: str) -> str:
+    return f"- {escaped(text)}"
 
 
 def _facts(pairs: dict[str, str]) -> str:

@@ -11,21 +11,21 @@ no spread to resample from      approximate randomisation: the two answers of a 
 ==============================  ====================================================================================
 
 The interval of a change comes from the paired bootstrap for every metric: BCa, and the percentile interval beside it.
-Steps of a forecast depend on each other, so blocks of neighbouring steps are resampled there, and only the percentile
-interval is given. The tests themselves are in :mod:`arkwright.evaluation.paired_tests`.
+Steps of a forecast depend on each other: blocks of neighbouring steps are resampled there
+(:mod:`arkwright.evaluation.block_bootstrap`), and the test of Diebold and Mariano takes them to depend on each other
+over the horizon, or longer where the difference of the losses does. The tests themselves are in
+:mod:`arkwright.evaluation.paired_tests`.
 
 References
 ----------
 Bandos, Rockette & Gur (2005), "A permutation test sensitive to differences in areas for comparing ROC curves from a
 paired design", Statistics in Medicine 24: randomisation of ranks.
 Noreen (1989), "Computer-Intensive Methods for Testing Hypotheses": approximate randomisation.
-Politis & Romano (1992), "A circular block-resampling procedure for stationary data".
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from math import ceil
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
@@ -33,6 +33,14 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
+from arkwright.evaluation.block_bootstrap import (
+    FEWEST_STEPS,
+    block_interval,
+    block_length,
+    block_weights,
+    dependent_steps,
+    mean_by_step,
+)
 from arkwright.evaluation.calibration import checked_probability
 from arkwright.evaluation.classification import classification_replicates, predicted_codes
 from arkwright.evaluation.intervals import (
@@ -72,7 +80,6 @@ DEFAULT_METRICS: dict[ComparedTask, tuple[str, ...]] = {
 """What is compared when no metrics are named; few, because every further one makes Holm's correction stricter."""
 
 ALPHA = 0.05
-_FEWEST_STEPS = 10
 _RANDOMISATIONS = 999
 _RANDOMISATION_CELLS = 20_000_000
 _SAME = 1e-12
@@ -257,8 +264,12 @@ def _compared(
             return Interval(value=None, low=None, high=None, reason="the baseline's value is zero")
         drawn = replicates.get((kind, name), np.empty(0))
         if not drawn.size and np.isfinite(value[kind, name]):
-            few = f"fewer than {_FEWEST_STEPS} steps to resample"
+            few = f"fewer than {FEWEST_STEPS} steps to resample"
             return Interval(value=float(value[kind, name]), low=None, high=None, reason=few)
+        if pair.task == "forecasting":
+            return block_interval(
+                value[kind, name], drawn, n_steps=int(steps.max()) + 1, length=_length(pair, steps, horizon)
+            )
         return interval(value[kind, name], drawn, left_out[kind, name] if bca and left_out is not None else None)
 
     metric = METRICS[name]
@@ -325,11 +336,10 @@ def _forecast_tested(
     if name not in loss:
         drawn = replicates.get(("change", name))
         if drawn is None:
-            return None, "none", f"fewer than {_FEWEST_STEPS} steps to resample"
+            return None, "none", f"fewer than {FEWEST_STEPS} steps to resample"
         return bootstrap_p_value(drawn), "paired bootstrap", ""
-    count = np.bincount(steps)
-    before, after = (np.bincount(steps, weights=loss[name](pair.values - answer)) / count for answer in pair.answers)
-    found = diebold_mariano_test(before, after, horizon=min(horizon, count.size))
+    before, after = (mean_by_step(loss[name](pair.values - answer), steps) for answer in pair.answers)
+    found = diebold_mariano_test(before, after, horizon=dependent_steps(before, after, horizon))
     return found.p_value, "Diebold-Mariano", found.reason
 
 
@@ -338,26 +348,19 @@ def _block_bootstrap(
 ) -> dict[tuple[str, str], FloatArray]:
     """Resample circular blocks of steps; empty with fewer than ten steps."""
     n_steps = int(steps.max()) + 1
-    if n_steps < _FEWEST_STEPS:
+    if n_steps < FEWEST_STEPS:
         return {}
-    # The order n^(1/3) is the optimal one for a variance (Künsch 1989); never shorter than the errors' own memory.
-    length = min(n_steps, max(horizon, ceil(n_steps ** (1 / 3))))
+    length = _length(pair, steps, horizon)
     blocks: dict[tuple[str, str], list[FloatArray]] = {}
-    for weights in _block_weights(n_steps, length, n_resamples, seed):
+    for weights in block_weights(n_steps, length, n_resamples, seed=seed):
         for key, values in pair.weigh(weights[:, steps]).items():
             blocks.setdefault(key, []).append(values)
     return {key: np.concatenate(values) for key, values in blocks.items()}
 
 
-def _block_weights(n_steps: int, length: int, n_resamples: int, seed: int) -> Iterator[FloatArray]:
-    rng = np.random.default_rng(seed)
-    n_blocks = ceil(n_steps / length)
-    for first in range(0, n_resamples, 100):
-        size = min(100, n_resamples - first)
-        starts = rng.integers(0, n_steps, size=(size, n_blocks))
-        drawn = (starts[:, :, None] + np.arange(length)).reshape(size, -1)[:, :n_steps] % n_steps
-        drawn += np.arange(size)[:, None] * n_steps
-        yield np.bincount(drawn.ravel(), minlength=size * n_steps).reshape(size, n_steps).astype(np.float64)
+def _length(pair: _Pair, steps: IntArray, horizon: int) -> int:
+    before, after = (np.abs(pair.values - answer) for answer in pair.answers)
+    return block_length(int(steps.max()) + 1, horizon, mean_by_step(before - after, steps))
 
 
 def _randomisation_p_value(pair: _Pair, name: str, change: float, seed: int) -> float:

@@ -30,6 +30,7 @@ import numpy.typing as npt
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.row_distance import RowSpace, as_numbers
 from arkwright.evaluation.scored_table import (
@@ -292,7 +293,7 @@ class _Search:
             return [], "the row has the wanted outcome already"
         if self.n_with_outcome == 0:
             n_data = len(self._data[self._names[0]])
-            return [], f"none of the {n_data} rows of the data that were looked at has the wanted outcome"
+            return [], f"none of the {counted(n_data, 'row')} that were looked at has the wanted outcome"
         starts = self._allowed(self._pool, also_fixed)
         points = self._space.points(starts)
         cost = self._costs(points)
@@ -303,8 +304,8 @@ class _Search:
         order = order[self._reached(take(starts, order))]
         if order.size == 0:
             return [], (
-                f"the limits leave none of the {self.n_with_outcome} rows with the wanted outcome enough to change: "
-                "with the row's own values for what must stay, the model does not answer it"
+                f"the limits leave none of the {counted(self.n_with_outcome, 'row')} with the wanted outcome enough to "
+                "change: with the row's own values for what must stay, the model does not answer it"
             )
         order = _spread_out(order, _CHECKED_STARTS)
         order = order[self._space.nearest(points[order]) <= self.limit]

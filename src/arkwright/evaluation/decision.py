@@ -49,6 +49,7 @@ from typing import Literal, TypeVar
 import msgspec
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import beyond_rounding, counted, signed, written
 from arkwright.evaluation.comparison import MetricComparison, ModelComparison
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.signature_change import Level, SchemaCompatibility
@@ -79,10 +80,11 @@ class Criterion(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FairnessEvidence(msgspec.Struct, frozen=True, kw_only=True):
-    """Whether the candidate's fairness is acceptable (None: not known), and why, in a sentence."""
+    """Whether the candidate's fairness is acceptable (None: not known), and why: a sentence, and what it rests on."""
 
     acceptable: bool | None
     detail: str
+    findings: tuple[str, ...] = ()
 
 
 class Resource(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,24 +115,29 @@ class TradeOff(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
-    """One rule: whether it applied, and what it found. The first that applied decided."""
+    """One rule: whether it applied, and what it found, one by one where that is several things.
+
+    The first that applied decided.
+    """
 
     name: str
     applies: bool
     detail: str
+    findings: tuple[str, ...] = ()
 
 
 class Recommendation(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an experiment.
 
     ``statistical_significance`` is the Holm-adjusted p-value of the primary metric; ``rationale`` the sentence of the
-    rule that decided. Who files it adds ``completed_at``.
+    rule that decided, and ``findings`` what it found. Who files it adds ``completed_at``.
     """
 
     outcome: Recommended
     status: str
     rule: str
     rationale: str
+    findings: tuple[str, ...] = ()
     primary_metric: str
     comparison_summary: str
     statistical_significance: float | None
@@ -155,6 +162,7 @@ class VersionDecision(msgspec.Struct, frozen=True, kw_only=True):
     outcome: VersionDecided
     rule: str
     rationale: str
+    findings: tuple[str, ...] = ()
     primary_metric: str
     comparison_summary: str
     statistical_significance: float | None
@@ -220,12 +228,19 @@ def recommend(
             _rule(
                 "improvement too small",
                 evidence.primary.outcome == "better" and improvement < minimum_improvement,
-                f"{_title(primary)} improved by {improvement:.4g}, {minimum_improvement:.4g} was asked for.",
+                f"{_title(primary)} improved by {written(improvement)}, {written(minimum_improvement)} was asked for.",
             ),
         ),
         (
             "ITERATE",
-            _rule("success criteria", bool(unmet), " ".join(unmet), f"{len(criteria)} success criteria are met."),
+            _several(
+                "success criteria",
+                f"{counted(len(unmet), 'success criterion is', 'success criteria are')} not met.",
+                unmet,
+                f"{counted(len(criteria), 'success criterion is', 'success criteria are')} met."
+                if criteria
+                else "There is no success criterion.",
+            ),
         ),
         ("ITERATE", evidence.over_limits()),
         ("PROMOTE", _rule("clear improvement", applies=True, detail=f"Nothing speaks against it. {evidence.summary}")),
@@ -236,6 +251,7 @@ def recommend(
         status=STATUS[outcome],
         rule=decisive.name,
         rationale=decisive.detail,
+        findings=decisive.findings,
         primary_metric=primary,
         comparison_summary=evidence.all_metrics(),
         statistical_significance=evidence.primary.p_adjusted,
@@ -289,8 +305,9 @@ def decide_version(
             _rule(
                 "breaking schema",
                 schema.breaking,
-                "Callers must change first. " + " ".join(breaking),
+                "Callers must change first.",
                 "No change breaks callers.",
+                breaking,
             ),
         ),
         ("HOLD", evidence.over_limits()),
@@ -299,7 +316,7 @@ def decide_version(
             _rule(
                 "loss not excluded",
                 unclear and not excluded,
-                f"A loss of more than {margin:.4g} in {_title(primary)} is not excluded. {evidence.summary}",
+                f"{_a_loss(margin)} of {_title(primary)} is not excluded. {evidence.summary}",
             ),
         ),
         (
@@ -307,10 +324,13 @@ def decide_version(
             _rule(
                 "not clearly better",
                 unclear,
-                f"A loss of more than {margin:.4g} is excluded, a gain is not certain. {evidence.summary}",
+                f"{_a_loss(margin)} is excluded, a gain is not certain. {evidence.summary}",
             ),
         ),
-        ("CANARY", _rule("risk", risk.level != "low", " ".join(risk.reasons), "The risk is low.")),
+        (
+            "CANARY",
+            _rule("risk", risk.level != "low", f"The risk is {risk.level}.", "The risk is low.", risk.reasons),
+        ),
         ("PROMOTE", _rule("clear improvement", applies=True, detail=f"The risk is low. {evidence.summary}")),
     ]
     outcome, decisive, rules = _decided(steps)
@@ -318,6 +338,7 @@ def decide_version(
         outcome=outcome,
         rule=decisive.name,
         rationale=decisive.detail,
+        findings=decisive.findings,
         primary_metric=primary,
         comparison_summary=evidence.all_metrics(),
         statistical_significance=evidence.primary.p_adjusted,
@@ -359,17 +380,23 @@ class _Evidence:
 
     def refusals(self) -> list[Rule]:
         hurt = [
-            f"A guardrail is worse than its tolerance of {item.tolerance:.4g}. {_sentence(found)}"
+            f"{_sentence(found)} {_tolerated(item.tolerance)}"
             for item, found in self._guardrails
             if found.outcome == "worse" and found.improvement is not None and -found.improvement > item.tolerance
         ]
         unfair = self._fairness is not None and self._fairness.acceptable is False
-        fairness = self._fairness.detail if self._fairness is not None else "Fairness was not measured."
+        fairness = self._fairness or FairnessEvidence(acceptable=None, detail="Fairness was not measured.")
         kept = "No guardrail is shown to be worse." if self._guardrails else "There is no guardrail metric."
         return [
             _rule("primary metric worse", self.primary.outcome == "worse", self.summary, self.summary),
-            _rule("unfair", unfair, fairness, fairness),
-            _rule("guardrail worse", bool(hurt), " ".join(hurt), kept),
+            _rule("unfair", unfair, fairness.detail, fairness.detail, fairness.findings),
+            _rule(
+                "guardrail worse",
+                bool(hurt),
+                f"{counted(len(hurt), 'guardrail is', 'guardrails are')} worse than tolerated.",
+                kept,
+                hurt,
+            ),
         ]
 
     def incomplete(self) -> Rule:
@@ -380,19 +407,26 @@ class _Evidence:
         ]
         if self._require_fairness and (self._fairness is None or self._fairness.acceptable is None):
             missing.append(f"Fairness is not known. {self._fairness.detail if self._fairness else ''}".strip())
-        return _rule("evidence incomplete", bool(missing), " ".join(dict.fromkeys(missing)), "Everything was measured.")
+            missing += self._fairness.findings if self._fairness else ()
+        missing = list(dict.fromkeys(missing))
+        return _several("evidence incomplete", "Not everything was measured.", missing, "Everything was measured.")
 
     def not_excluded(self) -> Rule:
         found = [_guardrail_loss(item, metric, self.comparison.alpha) for item, metric in self._guardrails]
         possible = [sentence for sentence in found if sentence]
-        kept = (
-            f"{len(self._guardrails)} guardrail metrics hold." if self._guardrails else "There is no guardrail metric."
-        )
-        return _rule("guardrail loss not excluded", bool(possible), " ".join(possible), kept)
+        n = counted(len(self._guardrails), "guardrail metric holds", "guardrail metrics hold")
+        kept = f"{n}." if self._guardrails else "There is no guardrail metric."
+        lead = f"For {counted(len(possible), 'guardrail')} a loss is not excluded."
+        return _several("guardrail loss not excluded", lead, possible, kept)
 
     def over_limits(self) -> Rule:
         over = [item.detail for item in self.trade_offs if item.within_limits is False]
-        return _rule("over limits", bool(over), " ".join(over), "No limit is exceeded.")
+        return _several(
+            "over limits",
+            f"{counted(len(over), 'resource is', 'resources are')} over their limits.",
+            over,
+            "No limit is exceeded.",
+        )
 
     def all_metrics(self) -> str:
         return " ".join(_sentence(item) for item in self.comparison.metrics)
@@ -455,16 +489,18 @@ def _trade_off_sentence(
 ) -> str:
     if item.baseline is None or item.candidate is None or change is None:
         who = "the baseline" if item.baseline is None else "the candidate"
-        known = f"{item.name} of {who} was not measured"
+        known = f"{item.name} of {who} is not known"
         return f"{known}, so that its limit could not be checked." if within is None else f"{known}."
-    share = f" ({percent:+.3g} %)" if percent is not None else ""
-    sentence = f"{item.name} goes from {item.baseline:.4g} to {item.candidate:.4g} {item.unit}{share}"
+    share = f" ({signed(percent, 3)} %)" if percent else ""
+    sentence = f"{item.name} goes from {written(item.baseline)} to {written(item.candidate)} {item.unit}{share}"
+    if change == 0:
+        sentence = f"{item.name} stays at {written(item.candidate)} {item.unit}"
     if primary.change.value is not None:
-        sentence += f", for a change of {primary.change.value:+.4g} in {primary.title}"
+        sentence += f", for a change of {_change_of(primary)} in {primary.title}"
     if within is False:
-        ceilings = [f"{item.limit:.4g} {item.unit}"] if item.limit is not None else []
+        ceilings = [f"{written(item.limit)} {item.unit}"] if item.limit is not None else []
         if item.limit_increase_percent is not None:
-            ceilings.append(f"{item.limit_increase_percent:+.3g} %")
+            ceilings.append(f"{signed(item.limit_increase_percent, 3)} %")
         sentence += f"; the limit is {' and '.join(ceilings)}"
     return sentence + "."
 
@@ -472,13 +508,28 @@ def _trade_off_sentence(
 def _sentence(item: MetricComparison) -> str:
     if item.outcome == "not computable" or item.baseline is None or item.candidate is None:
         return f"{_title(item.metric)}: not computable, because {item.reason}."
-    change = f"change {item.change.value:+.4g}"
+    title, before, now = _title(item.metric), written(item.baseline), written(item.candidate)
+    change = beyond_rounding(item.change.value or 0.0, item.baseline, item.candidate)
+    if change == 0 and before == now:
+        return f"{title} is the same: {now} for both."
+    told = [f"change {signed(change)}"]
     if item.change.low is not None and item.change.high is not None:
-        change += f", 95 % interval {item.change.low:+.4g} to {item.change.high:+.4g}"
-    return (
-        f"{_title(item.metric)} {item.baseline:.4g} before, {item.candidate:.4g} now ({change}, "
-        f"adjusted p {_p(item.p_adjusted)}, {item.test}): {item.outcome}."
-    )
+        told.append(f"95 % interval {signed(item.change.low)} to {signed(item.change.high)}")
+    told.append(f"adjusted p {_p(item.p_adjusted)}, {item.test}")
+    verb = f"is {item.outcome}" if item.outcome in ("better", "worse") else f"shows {item.outcome}"
+    return f"{title} {verb}: {now} instead of {before} ({', '.join(told)})."
+
+
+def _change_of(item: MetricComparison) -> str:
+    return signed(beyond_rounding(item.change.value or 0.0, item.baseline or 0.0, item.candidate or 0.0))
+
+
+def _a_loss(margin: float) -> str:
+    return f"A loss of more than {written(margin)}" if margin else "A loss"
+
+
+def _tolerated(tolerance: float) -> str:
+    return f"{_a_loss(tolerance)} is not tolerated."
 
 
 def _p(value: float | None) -> str:
@@ -501,11 +552,11 @@ def _guardrail_loss(item: Guardrail, found: MetricComparison, alpha: float) -> s
         worst = _worst_case(found)
         if worst is not None and worst > -item.tolerance:
             return ""
-        return f"A loss of more than {item.tolerance:.4g} in a guardrail is not excluded. {_sentence(found)}"
+        return f"{_sentence(found)} {_a_loss(item.tolerance)} is not excluded."
     one_sided = found.p_value / 2
     if found.improvement >= 0 or one_sided >= alpha:
         return ""
-    return f"A guardrail came out worse (one-sided p {_p(one_sided)} on its own). {_sentence(found)}"
+    return f"{_sentence(found)} On its own it came out worse (one-sided p {_p(one_sided)})."
 
 
 def _unmet(comparison: ModelComparison, item: Criterion) -> str:
@@ -513,9 +564,9 @@ def _unmet(comparison: ModelComparison, item: Criterion) -> str:
     if value is None:
         return f"Whether {_title(item.metric)} meets its criterion is not known."
     if item.at_least is not None and value < item.at_least:
-        return f"{_title(item.metric)} is {value:.4g}, at least {item.at_least:.4g} was asked for."
+        return f"{_title(item.metric)} is {written(value)}, at least {written(item.at_least)} was asked for."
     if item.at_most is not None and value > item.at_most:
-        return f"{_title(item.metric)} is {value:.4g}, at most {item.at_most:.4g} was asked for."
+        return f"{_title(item.metric)} is {written(value)}, at most {written(item.at_most)} was asked for."
     return ""
 
 
@@ -554,8 +605,21 @@ def _title(metric: str) -> str:
     return title[0].upper() + title[1:]
 
 
-def _rule(name: str, applies: bool, detail: str, otherwise: str = "Does not apply.") -> Rule:
-    return Rule(name=name, applies=applies, detail=detail if applies else otherwise)
+def _rule(
+    name: str, applies: bool, detail: str, otherwise: str = "Does not apply.", findings: Sequence[str] = ()
+) -> Rule:
+    return Rule(
+        name=name,
+        applies=applies,
+        detail=detail if applies else otherwise,
+        findings=tuple(findings) if applies else (),
+    )
+
+
+def _several(name: str, lead: str, found: Sequence[str], otherwise: str) -> Rule:
+    """Apply where anything was found: one thing is told as it is, several are listed below a leading sentence."""
+    detail, *more = found if len(found) == 1 else (lead, *found)
+    return _rule(name, bool(found), detail, otherwise, more)
 
 
 def _decided(steps: list[tuple[Outcome, Rule]]) -> tuple[Outcome, Rule, tuple[Rule, ...]]:

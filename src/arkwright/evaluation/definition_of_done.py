@@ -1,7 +1,5 @@
 """When a model is ready for production: eleven items, each met, not met or unknown, with its evidence.
 
-Of three items an evaluation cannot know anything (:data:`NOT_CONNECTED`): they stay unknown, and say so.
-
 An item is *met* only by a fact that says so and names its evidence. A fact without evidence is a claim and leaves the
 item *unknown*, as does no fact at all; both count as not complete.
 
@@ -15,8 +13,8 @@ Debt Reduction", IEEE Big Data (the same idea, scored).
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Literal, get_args
 
 import msgspec
 
@@ -51,34 +49,31 @@ ITEMS: dict[str, tuple[str, str]] = {
     ),
     "load_tested": (
         "Inference endpoint tested under load",
-        "Run the load test against the endpoint and file its report.",
+        "Deploy it and run `arkwright load-test DEPLOYMENT`: the outcome is filed.",
     ),
     "drift_detection": (
         "Drift detection configured",
-        "Deploy the version with its baseline: drift is then watched.",
+        "Deploy it: a drift monitor is created with the deployment; `arkwright monitor ls` shows whether it is on.",
     ),
     "dashboards": (
         "Monitoring dashboards created",
-        "Open the deployment's monitoring page, or import the dashboard into yours.",
+        "Name the page on which it is watched: `arkwright attest MODEL --dashboard URL`.",
     ),
     "rollback": (
         "Rollback procedure documented",
-        "Name the version to fall back to, and where the procedure is written down.",
+        "Say how to go back, or where that is written down: `arkwright attest MODEL --rollback TEXT`.",
     ),
     "tests": (
         "All tests passing (unit, model, integration)",
-        "Declare behaviour tests beside the model and run them with the others.",
+        "Run all three and file their reports: `arkwright attest MODEL --junit unit=FILE` (also model, integration).",
     ),
 }
 """The items by key: what must hold, and what to do where it does not."""
 
 
-NOT_CONNECTED: dict[str, str] = {
-    "load_tested": "an evaluation is not connected with load tests: look at the report of yours",
-    "drift_detection": "an evaluation does not look at deployments: `arkwright monitor` shows what is watched",
-    "dashboards": "an evaluation does not look at dashboards",
-}
-"""Items about which an evaluation cannot know anything, and why: people have to look."""
+Scope = Literal["unit", "model", "integration"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+"""Which tests there have to be."""
 
 
 class Fact(msgspec.Struct, frozen=True, kw_only=True):
@@ -140,7 +135,7 @@ def check_definition_of_done(facts: Mapping[str, Fact]) -> DefinitionOfDone:
     >>> facts = {"signature": Fact(met=True, evidence=("evd_1",)), "fairness": Fact(met=False)}
     >>> found = check_definition_of_done(facts)
     >>> found.percent_complete, found.summary
-    (9, '1 of 11 items are met, 1 is not met and 9 are unknown.')
+    (9, '1 of 11 items is met, 1 is not met and 9 are unknown.')
     """
     strangers = [key for key in facts if key not in ITEMS]
     if strangers:
@@ -161,29 +156,72 @@ def check_definition_of_done(facts: Mapping[str, Fact]) -> DefinitionOfDone:
         n_unknown=n_unknown,
         percent_complete=100 * n_met // len(items),
         done=n_met == len(items),
-        summary=f"{n_met} of {len(items)} items are met, {n_not_met} {_is(n_not_met)} not met and "
+        summary=f"{n_met} of {len(items)} items {_is(n_met)} met, {n_not_met} {_is(n_not_met)} not met and "
         f"{n_unknown} {_is(n_unknown)} unknown.",
     )
 
 
-def fact_of_tests(outcomes: Mapping[Literal["unit", "model", "integration"], bool | None], evidence: str = "") -> Fact:
-    """Return the fact about the last item from the outcome of each kind of test; None where it was not run.
+class ScopeOutcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What some tests of one scope ended in; ``passed`` is None where none of them was run."""
+
+    passed: bool | None
+    evidence: str = ""
+    reason: str = ""
+
+
+def fact_of_tests(outcomes: Mapping[Scope, Sequence[ScopeOutcome]]) -> Fact:
+    """Return the fact about the last item: every scope was run, and nothing in it fails.
 
     Examples
     --------
-    >>> fact_of_tests({"unit": True, "model": True, "integration": None}, "run_7").reason
+    >>> passed = ScopeOutcome(passed=True, evidence="ev_1")
+    >>> fact_of_tests({"unit": [passed], "model": [passed]}).reason
     'not run: integration'
     """
-    kinds: tuple[Literal["unit", "model", "integration"], ...] = ("unit", "model", "integration")
-    failed = [kind for kind in kinds if outcomes.get(kind) is False]
-    not_run = [kind for kind in kinds if outcomes.get(kind) is None]
+    scopes = {scope: outcomes.get(scope, ()) for scope in SCOPES}
+    failing = [each for scope in SCOPES for each in scopes[scope] if each.passed is False]
+    failed = [scope for scope in SCOPES if any(each.passed is False for each in scopes[scope])]
+    not_run = [scope for scope in SCOPES if all(each.passed is None for each in scopes[scope])]
     reasons = [f"failing: {', '.join(failed)}"] if failed else []
     reasons += [f"not run: {', '.join(not_run)}"] if not_run else []
-    return Fact(
-        met=False if failed else None if not_run else True,
-        evidence=(evidence,) if evidence else (),
-        reason="; ".join(reasons),
-    )
+    reasons += [each.reason for each in failing if each.reason]
+    if not reasons:
+        reasons = [each.reason for scope in SCOPES for each in scopes[scope] if each.reason]
+    evidence = dict.fromkeys(each.evidence for scope in SCOPES for each in scopes[scope] if each.evidence)
+    return Fact(met=False if failed else None if not_run else True, evidence=tuple(evidence), reason="; ".join(reasons))
+
+
+def shown_facts(
+    *,
+    n_metrics: int,
+    metrics_in: str,
+    fairness: str | None,
+    fairness_in: str,
+    no_people: str = "",
+    no_people_in: str = "",
+    why_not: str = "",
+) -> dict[str, Fact]:
+    """Return what an evaluation itself shows: several metrics, groups compared.
+
+    Parameters
+    ----------
+    metrics_in, fairness_in, no_people_in
+        Where it shows that: a place in its document, or the evaluation.
+    fairness
+        What the comparison of groups ended in; None where none were compared, for the reason ``why_not``.
+    no_people
+        Why nobody needs to be compared, as somebody stated it.
+    """
+    facts = {
+        "multiple_metrics": Fact(met=n_metrics > 1, evidence=(metrics_in,)),
+        "fairness": Fact(met=None, reason=why_not)
+        if fairness is None
+        else Fact(met=True, evidence=(fairness_in,), reason=f"the outcome is {fairness}"),
+    }
+    if fairness is None and no_people:
+        reason = f"it was stated that nobody needs to be compared: {no_people}"
+        facts["fairness"] = Fact(met=True, evidence=(no_people_in,), reason=reason)
+    return facts
 
 
 def _judge(key: str, fact: Fact | None) -> DoneItem:
@@ -193,7 +231,7 @@ def _judge(key: str, fact: Fact | None) -> DoneItem:
             key=key,
             title=title,
             status="unknown",
-            reason=NOT_CONNECTED.get(key, "nothing is known about it"),
+            reason="nothing is known about it",
             remedy=remedy,
         )
     evidence = tuple(each for each in fact.evidence if each.strip())

@@ -40,6 +40,7 @@ import msgspec
 import numpy as np
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.group_chance import Pairs, compare_rates, excess
 from arkwright.evaluation.group_metrics import MIN_CASES, MIN_ROWS, GroupMetrics, Measured, error_interval
 from arkwright.evaluation.groups import Groups
@@ -287,7 +288,8 @@ def _extremes(
         key=lambda code: (values[code], place[code]),
     )
     if not judged or (len(judged) < 2 and measure.kind != "highest"):
-        return f"{len(judged)} of {len(described)} groups are large enough and have a {_spoken(metric)}"
+        who = f"only 1 of {counted(len(described), 'group')}" if judged else "no group"
+        return f"{who} is large enough and has a {_spoken(metric)}"
     low, high = judged[0], judged[-1]
     if measure.kind == "highest":
         return _Extremes(metric, low, high, float(values[high]), replicates[:, high])

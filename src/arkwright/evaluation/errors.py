@@ -45,12 +45,32 @@ def no_rows_kept(version: str) -> Invalid:
     )
 
 
-def columns_unknown(names: Sequence[str], known: Collection[str], what: str = "sensitive") -> Invalid:
+def no_rows_to_send(version: str) -> Invalid:
+    """Return the error for a version whose rows are asked for, and of which none were kept."""
+    return Invalid(
+        f"No rows were kept for {version}.",
+        code="evaluation.no_data",
+        hint="Rows are kept when a model is trained here; for a model of your own, give rows in a file (`--file`).",
+    )
+
+
+def not_served(deployment: str, semver: str) -> Invalid:
+    """Return the error for a load test of a deployment that does not answer with the version it is filed about."""
+    return Invalid(
+        f"The deployment {deployment!r} does not answer with version {semver}.",
+        code="attestation.load_test",
+        hint="File it about the version that answered; `arkwright deployment ls` shows which one that is.",
+    )
+
+
+def columns_unknown(
+    names: Sequence[str], known: Collection[str], what: str = "sensitive", *, data: str = "data"
+) -> Invalid:
     """Return the error for columns that the data does not have."""
     listed = ", ".join(sorted(known)[:_SHOWN]) + (", ..." if len(known) > _SHOWN else "")
     missing = ", ".join(repr(name) for name in names)
     return Invalid(
-        f"The data has no {'column' if len(names) == 1 else 'columns'} {missing}.",
+        f"The {data} has no {'column' if len(names) == 1 else 'columns'} {missing}.",
         code=f"evaluation.{what}_unknown",
         hint=f"Its columns are: {listed}.",
         errors=[{"field": name, "message": "is no column of the data"} for name in names],

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -39,6 +39,10 @@ class EvaluatedRows:
         In the table, usable or not.
     notes
         Sentences about what was left out.
+    used
+        Which rows of the table they are, shape (n_used,).
+    others
+        As ``sensitive``: further columns, such as those that declared slices go by.
     """
 
     columns: dict[str, npt.NDArray[Any]]
@@ -46,6 +50,8 @@ class EvaluatedRows:
     sensitive: dict[str, npt.NDArray[Any]]
     n_rows: int
     notes: tuple[str, ...]
+    used: npt.NDArray[np.intp]
+    others: dict[str, npt.NDArray[Any]] = field(default_factory=dict)
 
     @property
     def n_used(self) -> int:
@@ -54,7 +60,11 @@ class EvaluatedRows:
 
 
 def usable_rows(
-    table: pa.Table, signature: Signature, sensitive: Sequence[str] = (), more_inputs: Sequence[Column] = ()
+    table: pa.Table,
+    signature: Signature,
+    sensitive: Sequence[str] = (),
+    more_inputs: Sequence[Column] = (),
+    others: Sequence[str] = (),
 ) -> EvaluatedRows:
     """Return the rows that can be evaluated.
 
@@ -66,11 +76,13 @@ def usable_rows(
         Names of columns that say who a row is about.
     more_inputs
         Inputs of another model that is asked about the same rows.
+    others
+        Names of further columns, such as those that declared slices go by.
 
     Raises
     ------
     Invalid
-        If the target, a required input or a sensitive column is not in the table, or no row can be used.
+        If the target, a required input or another named column is not in the table, or no row can be used.
 
     Examples
     --------
@@ -86,14 +98,17 @@ def usable_rows(
     unknown = [name for name in sensitive if name not in table.column_names]
     if unknown:
         raise columns_unknown(unknown, table.column_names)
+    unknown = [name for name in others if name not in table.column_names]
+    if unknown:
+        raise columns_unknown(unknown, table.column_names, "slice")
     truth, notes = _truth(signature, to_labels(table.column(signature.target)))
     used = np.flatnonzero(~np.isnan(truth))
     if used.size == 0:
         raise no_usable_row(signature.target, " ".join(notes).rstrip(".") or "the table is empty")
     inputs = {column.name: column for column in (*more_inputs, *signature.columns)}
     columns = {name: values[used] for name, values in to_columns(table, list(inputs.values())).items()}
-    groups = {name: _values(table.column(name))[used] for name in sensitive}
-    return EvaluatedRows(columns, truth[used], groups, table.num_rows, notes)
+    groups, more = ({name: _values(table.column(name))[used] for name in names} for names in (sensitive, others))
+    return EvaluatedRows(columns, truth[used], groups, table.num_rows, notes, used, more)
 
 
 def trivial_scores(signature: Signature, truth: npt.NDArray[Any]) -> FloatArray:

@@ -16,7 +16,9 @@ from arkwright.core.errors import Invalid
 from arkwright.core.structs import prepared
 from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
+from arkwright.evaluation.declared_slices import DeclaredSlice, check_slices
 from arkwright.evaluation.errors import columns_unknown, target_missing
+from arkwright.evaluation.forecast_timeline import ForecastRequest, check_forecast
 from arkwright.evaluation.groups import MAX_GROUPS
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.personal_columns import Semantics
@@ -64,6 +66,8 @@ class EvaluationRequest(msgspec.Struct, frozen=True, kw_only=True):
     semantics: dict[str, Semantics] = {}
     immutable: tuple[str, ...] = ()
     limits: tuple[ColumnLimit, ...] = ()
+    slices: tuple[DeclaredSlice, ...] = ()
+    forecast: ForecastRequest | None = None
     no_people: str = ""
     hypothesis: str = ""
     guardrails: tuple[Guardrail, ...] = ()
@@ -107,7 +111,7 @@ def check_columns(request: EvaluationRequest, signature: Signature, columns: Seq
     Raises
     ------
     Invalid
-        If the target, a sensitive column or a required input is missing.
+        If the target, a required input, or a column that was named (sensitive, of a slice, of a forecast) is missing.
     """
     if signature.target not in columns:
         raise target_missing(signature.target, columns)
@@ -120,9 +124,30 @@ def check_columns(request: EvaluationRequest, signature: Signature, columns: Seq
     unknown = [name for name in request.sensitive if name not in columns]
     if unknown:
         raise columns_unknown(unknown, columns)
+    unknown = [name for each in request.slices for name in each.where if name not in columns]
+    if unknown:
+        raise columns_unknown(list(dict.fromkeys(unknown)), columns, "slice")
+    unknown = [name for name in (request.forecast.columns if request.forecast else ()) if name not in columns]
+    if unknown:
+        raise columns_unknown(unknown, columns, "forecast")
+    check_semantics(request, signature, columns)
     missing = [column.name for column in signature.columns if column.required and column.name not in columns]
     if missing:
         raise columns_unknown(missing, columns, "input")
+
+
+def check_semantics(request: EvaluationRequest, signature: Signature, columns: Sequence[str]) -> None:
+    """Check that what was said of a column is said of one there is: a misspelt name would go unnoticed.
+
+    Raises
+    ------
+    Invalid
+        If neither the data nor the model has such a column.
+    """
+    known = {*columns, *(column.name for column in signature.columns)}
+    unknown = [name for name in request.semantics if name not in known]
+    if unknown:
+        raise columns_unknown(unknown, known, "semantics")
 
 
 def check_options(request: EvaluationRequest, signature: Signature) -> None:
@@ -169,7 +194,10 @@ def check_options(request: EvaluationRequest, signature: Signature) -> None:
             code="evaluation.costs",
             hint="Leave the costs out.",
         )
-    _check_metrics(request, signature)
+    check_metrics(request, signature)
+    check_slices(request.slices)
+    if request.forecast is not None:
+        check_forecast(request.forecast, signature)
     if request.behaviour:
         _check_behaviour(request.behaviour, signature)
 
@@ -243,7 +271,14 @@ def _check_limits(request: EvaluationRequest, signature: Signature) -> None:
             )
 
 
-def _check_metrics(request: EvaluationRequest, signature: Signature) -> None:
+def check_metrics(request: EvaluationRequest, signature: Signature) -> None:
+    """Check that every metric that is named is one of the model's.
+
+    Raises
+    ------
+    Invalid
+        If one is not.
+    """
     known = metrics_of(signature)
     asked = [request.primary_metric, *(each.metric for each in request.guardrails)]
     asked += [each.metric for each in request.criteria]

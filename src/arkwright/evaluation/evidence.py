@@ -13,24 +13,26 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from arkwright.core.written_numbers import DIGITS, counted, read, written
 from arkwright.evaluation.model_evaluation import Sentence
 
-Style = Literal["plain", "hundred", "percent", "points", "megabytes"]
-"""``hundred``: a share as so many of every 100; ``points``: a share's difference in percentage points."""
+Style = Literal["plain", "rough", "score", "hundred", "percent", "points", "megabytes"]
+"""``rough``: a time, which differs from one run to the next; ``score``: on a scale from 1 to 10; ``hundred``: a share
+as so many of every 100; ``points``: a share's difference in percentage points."""
 
 SCALES = ("of every 100", "on a scale from 1 to 10", "95 of every 100", "99 of every 100", "90 of every 100")
 """What a sentence may say without evidence: the scale a number is to be read on."""
 
-_NUMBER = re.compile(r"(?:(?<![\w.,])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
+_NUMBER = re.compile(r"(?:(?<![\w.,])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?: \u00d7 10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?")
 _FACTORS = {"hundred": 100.0, "percent": 100.0, "points": 100.0, "megabytes": 1e-6}
 _MARKS = (("", 1.0), ("%", 100.0), ("percentage point", 100.0), ("of every 100", 100.0), (" MB", 1e-6))
 _UNITS = {"percent": " %", "points": " percentage points", "megabytes": " MB"}
 _MOST_DECIMALS = 4
+_DIGITS = {"plain": DIGITS, "rough": 3, "score": 2, "points": 3, "megabytes": 3}
 _NARROW = 0.02
 
 
@@ -101,9 +103,14 @@ class Facts:
         quoted = self.number(*steps, style=style)
         return Quote(quoted.text.removeprefix("-"), quoted.pointers)
 
-    def count(self, *steps: str | int) -> Quote:
-        """Quote how many entries a list or an object has."""
-        return Quote(f"{len(self.at(*steps)):,}", (pointer(*steps),))
+    def count(self, *steps: str | int, one: str = "", many: str = "") -> Quote:
+        """Quote how many entries a list or an object has, and of what."""
+        n = len(self.at(*steps))
+        return Quote(counted(n, one, many) if one else f"{n:,}", (pointer(*steps),))
+
+    def counted(self, *steps: str | int, one: str = "row", many: str = "") -> Quote:
+        """Quote a number of things: "1 row", "2 rows"."""
+        return Quote(counted(int(self.at(*steps)), one, many), (pointer(*steps),))
 
     def estimate(self, *steps: str | int, style: Style = "plain") -> Quote:
         """Quote an interval's value with its bounds in brackets, where it has them."""
@@ -128,17 +135,22 @@ class Facts:
         return Quote(f"'{value.text}'", value.pointers)
 
 
-def sentence(template: str, **quotes: Quote | str) -> Sentence:
-    """Fill a template with quotes.
+def sentence(template: str, points: Sequence[Quote] = (), /, **quotes: Quote | str) -> Sentence:
+    """Fill a template with quotes; ``points`` are listed below it.
 
     Examples
     --------
     >>> sentence("{n} rows were used.", n=Quote("12", ("/data/n_rows",)))
-    Sentence(text='12 rows were used.', evidence=('/data/n_rows',))
+    Sentence(text='12 rows were used.', evidence=('/data/n_rows',), points=())
     """
     texts = {key: quote if isinstance(quote, str) else quote.text for key, quote in quotes.items()}
     named = [place for quote in quotes.values() if not isinstance(quote, str) for place in quote.pointers]
-    return Sentence(text=template.format(**texts), evidence=tuple(dict.fromkeys(named)))
+    named += [place for point in points for place in point.pointers]
+    return Sentence(
+        text=template.format(**texts),
+        evidence=tuple(dict.fromkeys(named)),
+        points=tuple(f"{point.text}." for point in points),
+    )
 
 
 def listed(quotes: Sequence[Quote], last: str = "and") -> Quote:
@@ -171,8 +183,8 @@ def check_numbers(document: msgspec.Struct, sentences: Iterable[Sentence]) -> tu
     A number counts as shown if one of the values pointed to is that number to the decimals printed (its sign may be
     told in words, but a printed minus must be one); times 100 where the sentence says ``%``, ``percentage points`` or
     ``of every 100``; bytes in millions where it says MB. A pointer to a list or an object shows how many entries that
-    has. A pointer to a text shows what the sentence quotes of it word for word. What :data:`SCALES` lists needs no
-    evidence.
+    has. A large number may end in zeros and a small one be a power of ten, as they are written. A pointer to a text
+    shows what the sentence quotes of it word for word. What :data:`SCALES` lists needs no evidence.
 
     Returns
     -------
@@ -191,12 +203,12 @@ def _unbacked(tree: Any, item: Sentence) -> Iterable[str]:
         except LookupError as error:
             yield f"{error.args[0]} (in {item.text!r})"
     values = [number for value in found if (number := _shown_by(value)) is not None]
-    rest = item.text
+    rest = whole = " ".join((item.text, *item.points))
     texts = {value for value in found if isinstance(value, str) and value} | {*SCALES}
     for known in sorted(texts, key=lambda text: (-len(text), text)):
         flags = re.IGNORECASE if known in SCALES else 0
         rest = re.sub(rf"(?<![\w.]){re.escape(known)}(?!\w|\.\d)", " ", rest, flags=flags)
-    factors = [factor for mark, factor in _MARKS if mark.lower() in item.text.lower()]
+    factors = [factor for mark, factor in _MARKS if mark.lower() in whole.lower()]
     for token in _NUMBER.findall(rest):
         if not any(_shows(token, value * factor) for value in values for factor in factors):
             yield f"{token} is not among the values that {item.text!r} names as its evidence"
@@ -209,9 +221,12 @@ def _shown_by(value: Any) -> float | None:
 
 
 def _shows(token: str, value: float) -> bool:
-    plain: str = token.replace(",", "")
-    number, decimals = float(plain), len(plain.partition(".")[2])
-    printed: float = value if plain.startswith("-") else abs(value)
+    printed: float = value if token.startswith("-") else abs(value)
+    if token in {written(printed, digits) for digits in _DIGITS.values()}:
+        return True
+    number, decimals = read(token), len(token.partition(" ")[0].partition(".")[2])
+    if "\u00d7" in token:
+        return False
     return abs(printed - number) <= 0.5 * 10.0**-decimals + 1e-9 * max(1.0, abs(number))
 
 
@@ -219,9 +234,7 @@ def _written(value: float, style: Style, *, decimals: int = 0) -> str:
     number = value * _FACTORS.get(style, 1.0)
     if style in ("hundred", "percent"):
         return _share(number, decimals)
-    if abs(number) >= 1000 or number == int(number):
-        return f"{number:,.0f}"
-    return format(Decimal(f"{number:.3g}"), "f")
+    return written(number, _DIGITS[style])
 
 
 def _share(number: float, decimals: int) -> str:

@@ -15,10 +15,17 @@ import msgspec
 from arkwright.core.errors import AdapterError, ArkwrightError, Unavailable
 from arkwright.evaluation.behaviour import BehaviourReport, run_behaviour
 from arkwright.evaluation.behaviour_spec import parse_behaviour
-from arkwright.evaluation.definition_of_done import Fact, check_definition_of_done, fact_of_tests
+from arkwright.evaluation.definition_of_done import (
+    Fact,
+    ScopeOutcome,
+    check_definition_of_done,
+    fact_of_tests,
+    shown_facts,
+)
 from arkwright.evaluation.examine_challenge import examine_challenge
 from arkwright.evaluation.examine_explanations import examine_explanations
 from arkwright.evaluation.examine_fairness import examine_fairness
+from arkwright.evaluation.examine_forecast import examine_forecast
 from arkwright.evaluation.examine_operation import examine_operation
 from arkwright.evaluation.examine_performance import examine_calibration, examine_performance, examine_weak_slices
 from arkwright.evaluation.intervals import fold_spread
@@ -32,6 +39,7 @@ from arkwright.evaluation.material import (
     rows_used,
 )
 from arkwright.evaluation.model_evaluation import (
+    ON_REQUEST,
     SECTIONS,
     DataUsed,
     ExplanationSection,
@@ -87,12 +95,13 @@ def section(
         "performance": lambda: examine_performance(material, options),
         "weak_slices": lambda: examine_weak_slices(material, options),
         "calibration": lambda: examine_calibration(material, options),
-        "fairness": lambda: examine_fairness(material, options),
+        "fairness": lambda: examine_fairness(material, options, done.get("calibration")),
         "robustness": lambda: _robustness(material, options, done.get("explanations")),
         "operation": lambda: examine_operation(material, options, done.get("performance")),
         "explanations": lambda: examine_explanations(material, options),
         "behaviour": lambda: _behaviour(material, options),
         "challenge": lambda: examine_challenge(material, options, done.get("fairness"), done.get("operation")),
+        "forecast": lambda: examine_forecast(material, options),
     }
     try:
         return steps[name]()
@@ -112,7 +121,7 @@ def examine(material: Material, options: Options) -> tuple[dict[SectionName, Any
     """
     done: dict[SectionName, Any] = {}
     missing: dict[SectionName, str] = {}
-    for name in SECTIONS:
+    for name in (*SECTIONS, *(ON_REQUEST if material.timeline is not None else ())):
         try:
             done[name] = section(name, material, options, done)
         except NotComputed as error:
@@ -156,9 +165,10 @@ def assemble(
     incomplete: dict[str, str] = {name: why for name, why in not_done.items() if sections.get(name) is None}
     if data.no_people and sections.get("fairness") is None:
         incomplete["fairness"] = f"It was stated that nobody needs to be compared: {data.no_people}"
-    for name in SECTIONS:
+    for name in (*SECTIONS, *ON_REQUEST):
         if sections.get(name) is None:
-            incomplete.setdefault(name, "It was not asked for.")
+            if name not in ON_REQUEST:
+                incomplete.setdefault(name, "It was not asked for.")
             continue
         notes = [note for note in getattr(sections[name], "notes", ()) if f": {NOT_COMPUTED}" in note]
         if notes:
@@ -177,6 +187,7 @@ def assemble(
         explanations=sections.get("explanations"),
         behaviour=sections.get("behaviour"),
         challenge=sections.get("challenge"),
+        forecast=sections.get("forecast"),
         definition_of_done=check_definition_of_done(_facts(data, sections, not_done, facts)),
         fold_spread=fold_spread(fold_values) if len(fold_values) else None,
         not_done=incomplete,
@@ -228,18 +239,19 @@ def _facts(
 ) -> dict[str, Fact]:
     """Add what the document shows; a given fact goes first, and a failing behaviour test before that."""
     fairness, behaviour = sections.get("fairness"), sections.get("behaviour")
-    shown = {
-        "multiple_metrics": Fact(met=len(sections["performance"].metrics) > 1, evidence=("/performance/metrics",)),
-        "fairness": Fact(met=None, reason=not_done.get("fairness", ""))
-        if fairness is None
-        else Fact(met=True, evidence=("/fairness/report",), reason=f"the outcome is {fairness.status}"),
-    }
-    if fairness is None and data.no_people:
-        reason = f"it was stated that nobody needs to be compared: {data.no_people}"
-        shown["fairness"] = Fact(met=True, evidence=("/data/no_people",), reason=reason)
+    shown = shown_facts(
+        n_metrics=len(sections["performance"].metrics),
+        metrics_in="/performance/metrics",
+        fairness=None if fairness is None else fairness.status,
+        fairness_in="/fairness/report",
+        no_people=data.no_people,
+        no_people_in="/data/no_people",
+        why_not=not_done.get("fairness", ""),
+    )
     if behaviour is not None:
-        shown["tests"] = fact_of_tests({"model": behaviour.passed}, "/behaviour")
+        outcome = ScopeOutcome(passed=behaviour.passed, evidence="/behaviour")
+        shown["tests"] = fact_of_tests({"model": (outcome,)})
     known = {**shown, **facts}
-    if behaviour is not None and not behaviour.passed:
+    if behaviour is not None and not behaviour.passed and known["tests"].met is not False:
         known["tests"] = Fact(met=False, evidence=("/behaviour",), reason=behaviour.detail)
     return known

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
+from arkwright.bundles import count_fitted_numbers
 from arkwright.contracts import Signature
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.comparison import DEFAULT_METRICS, compare_models
 from arkwright.evaluation.decision import FairnessEvidence, Resource, decide_version, recommend
 from arkwright.evaluation.disparity import Disparity
@@ -13,11 +16,23 @@ from arkwright.evaluation.examine_fairness import audit, groups_for
 from arkwright.evaluation.examine_operation import single_row_p95_ms
 from arkwright.evaluation.fairness import ColumnFairness
 from arkwright.evaluation.intervals import DEFAULT_RESAMPLES
-from arkwright.evaluation.material import Baseline, Material, NotComputed, Options, Parts, Sample, sample_of, scores_on
+from arkwright.evaluation.material import (
+    Baseline,
+    Material,
+    NotComputed,
+    Options,
+    Parts,
+    Sample,
+    rows_used,
+    sample_of,
+    scores_on,
+)
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.model_evaluation import ChallengeSection, FairnessSection, OperationSection
+from arkwright.evaluation.resources import measure_memory
 from arkwright.evaluation.scored_table import Columns, take
 from arkwright.evaluation.signature_change import schema_compatibility
+from arkwright.evaluation.training_effort import training_cost
 
 _MB = 1e6
 
@@ -49,6 +64,7 @@ def examine_challenge(
     inputs = _inputs_of(baseline, material.columns, sample)
     scores = _aligned(baseline, material.signature, scores_on(baseline.predict, inputs, sample.rows, who="The other"))
     primary, task = options.metric_of(material.signature), material.signature.task
+    timeline = material.timeline
     metrics = dict.fromkeys(
         [
             primary,
@@ -58,7 +74,7 @@ def examine_challenge(
         ]
     )
     comparison = compare_models(
-        task,
+        task if timeline is None else "forecasting",
         sample.truth,
         scores,
         sample.scores,
@@ -66,11 +82,13 @@ def examine_challenge(
         seed=options.seed,
         # With 200 resamples no p-value survives Holm's correction over five metrics: the least is 2 / 201.
         n_resamples=max(options.resamples, DEFAULT_RESAMPLES),
+        time=None if timeline is None else timeline.moments,
+        horizon=1 if timeline is None else timeline.asked.horizon,
     )
     evidence = None
     if material.sensitive:
         evidence = _fairness_evidence(material, options, sample, scores, fairness, parts)
-    resources = _resources(material, baseline, inputs, options, operation)
+    resources = _resources(material, baseline, sample, inputs, options, operation, parts)
     same_learner = not material.learner or material.learner == baseline.subject.learner
     common: dict[str, Any] = {
         "primary": primary,
@@ -155,8 +173,8 @@ def _fairness_evidence(
         for item in column.disparities
         if item.gated and item.verdict == "not met" and item.beyond_chance
     ]
-    told = ["It is not fair enough.", *sentences, *([refused] if refused else [])]
-    return FairnessEvidence(acceptable=False, detail=" ".join(told))
+    told = (*sentences, *([refused] if refused else []))
+    return FairnessEvidence(acceptable=False, detail="It is not fair enough.", findings=told)
 
 
 def _refused_by_regulation(fairness: FairnessSection | None) -> str:
@@ -179,7 +197,8 @@ def _without_failure(judged: Sequence[ColumnFairness]) -> FairnessEvidence:
         if item.gated and item.verdict == "not computable"
     ]
     if unknown or not judged:
-        return FairnessEvidence(acceptable=None, detail=" ".join(unknown) or "No outcome of a group was judged.")
+        detail = "Not every measure could be computed." if unknown else "No outcome of a group was judged."
+        return FairnessEvidence(acceptable=None, detail=detail, findings=tuple(unknown))
     warned = list(dict.fromkeys(item.column for item in judged if item.status == "Warning"))
     if warned:
         detail = f"No gated measure fails beyond chance; look again at {', '.join(warned)}."
@@ -190,11 +209,11 @@ def _without_failure(judged: Sequence[ColumnFairness]) -> FairnessEvidence:
 
 def _against(column: ColumnFairness, found: Disparity, other: ColumnFairness) -> str:
     before = other.disparity(found.name).value.value
-    known = "is not computable for the other version" if before is None else f"{before:.2f} for the other version"
+    known = "it is not computable" if before is None else f"it is {written(before, 3)}"
     wanted = "" if found.threshold is None else f", {found.accepted} {found.threshold:g} is accepted"
     who = f" (lowest: {found.lowest}, highest: {found.highest})" if found.lowest and found.highest else ""
-    value = "not computable" if found.value.value is None else f"{found.value.value:.2f}"
-    return f"{_capital(found.title)} by {column.column} is {value}{who}{wanted}; {known}."
+    value = "not computable" if found.value.value is None else written(found.value.value, 3)
+    return f"{_capital(found.title)} by {column.column} is {value}{who}{wanted}; {known} for the other version."
 
 
 def _capital(title: str) -> str:
@@ -202,8 +221,15 @@ def _capital(title: str) -> str:
 
 
 def _resources(
-    material: Material, baseline: Baseline, inputs: Columns, options: Options, operation: OperationSection | None
+    material: Material,
+    baseline: Baseline,
+    sample: Sample,
+    inputs: Columns,
+    options: Options,
+    operation: OperationSection | None,
+    parts: Parts,
 ) -> tuple[Resource, ...]:
+    """Set what both take side by side; ``inputs`` are the sample's rows as the baseline reads them."""
     found = []
     if material.sizes and baseline.sizes:
         sizes = [sum(files.values()) / _MB for files in (baseline.sizes, material.sizes)]
@@ -218,4 +244,43 @@ def _resources(
                 limit=options.latency_limit_ms,
             )
         )
-    return tuple(found)
+    before, after = baseline.predictor, material.predictor
+    if before is not None and after is not None:
+        counts = [float(count_fitted_numbers(each.evaluator)) for each in (before, after)]
+        found.append(Resource(name="Complexity", unit="fitted numbers", baseline=counts[0], candidate=counts[1]))
+        if operation is not None:
+            # A model in a process of its own would not show here.
+            n_rows = min(int(sample.rows.size), rows_used("operation", material, options))
+            found.append(_memory(baseline, material, inputs, sample.inputs, n_rows))
+    return (*found, *_training(material, baseline, parts))
+
+
+def _memory(baseline: Baseline, material: Material, theirs: Columns, ours: Columns, n_rows: int) -> Resource:
+    """Measure what a table of so many rows takes."""
+    used = []
+    for predict, columns in ((baseline.predict, theirs), (material.predict, ours)):
+        table = {name: values[:n_rows] for name, values in columns.items()}
+        used.append(measure_memory(partial(predict, table)).traced_peak_bytes / _MB)
+    return Resource(name=f"Peak memory ({counted(n_rows, 'row')})", unit="MB", baseline=used[0], candidate=used[1])
+
+
+def _training(material: Material, baseline: Baseline, parts: Parts) -> list[Resource]:
+    """Set what the trainings took side by side, and what that costs where a price table is set."""
+    efforts = (baseline.effort, material.effort)
+    if efforts == (None, None):
+        if baseline.subject.lineage.get("experiment_id"):
+            parts.notes.append("What training took is not known of either version.")
+        return []
+    seconds = [None if each is None else each.seconds for each in efforts]
+    found = [Resource(name="Training time", unit="s", baseline=seconds[0], candidate=seconds[1])]
+    if not material.prices:
+        parts.notes.append("Training is not priced: no price table is set (ARKWRIGHT_INSTANCE_PRICES).")
+        return found
+    costs = [None if each is None else training_cost(each, material.prices) for each in efforts]
+    machines = list(dict.fromkeys(each.instance for each in costs if each is not None))
+    if not machines:
+        parts.notes.append("Training is not priced: no machine of the price table has as many processors as it held.")
+        return found
+    usd = [None if each is None else each.usd for each in costs]
+    name = f"Training cost (on {' and '.join(machines)})"
+    return [*found, Resource(name=name, unit="USD", baseline=usd[0], candidate=usd[1])]

@@ -20,7 +20,7 @@ from arkwright.evaluation.counterfactual import (
     find_counterfactuals,
     wanted_class,
 )
-from arkwright.evaluation.examine_fairness import favourable_code
+from arkwright.evaluation.examine_fairness import favourable_code, favourable_label
 from arkwright.evaluation.importance import ColumnGroup, GroupImportance, correlated_groups, group_importance
 from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Profile, Sample, sample_of
 from arkwright.evaluation.metric import METRICS
@@ -264,11 +264,12 @@ def _wanted_labels(signature: Signature, sample: Sample, options: Options) -> li
         rows = [int(order[0]), int(order[order.size // 2])] if order.size else []
         return [(row, signature.classes[good]) for row in list(dict.fromkeys(rows))[:n_wanted]]
     ordered = np.argsort(-sample.scores, axis=1, kind="stable")
-    if options.favourable is not None:
-        code = signature.classes.index(options.favourable)
+    favourable = favourable_label(signature, options)
+    if favourable is not None:
+        code = signature.classes.index(favourable)
         refused = np.flatnonzero(ordered[:, 0] != code)
         near = refused[np.argsort(-sample.scores[refused, code], kind="stable")]
-        return [(int(row), options.favourable) for row in near[:n_wanted]]
+        return [(int(row), favourable) for row in near[:n_wanted]]
     near = np.argsort(distance, kind="stable")[:n_wanted]
     return [(int(row), signature.classes[int(ordered[row, 1])]) for row in near]
 

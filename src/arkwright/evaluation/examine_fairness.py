@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import combinations
 from typing import Any, Literal
 
@@ -18,19 +18,22 @@ from arkwright.evaluation.evaluation_request import favourable_class
 from arkwright.evaluation.fairness import (
     FairnessReport,
     audit_binary,
+    audit_binary_at,
     audit_multiclass,
     audit_regression,
     sensitive_groups,
 )
-from arkwright.evaluation.fairness_findings import assumed_favourable
+from arkwright.evaluation.fairness_at_threshold import FairnessAtThreshold, compare_thresholds
+from arkwright.evaluation.fairness_findings import Severity, assumed_favourable
 from arkwright.evaluation.groups import Groups
 from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Sample, sample_of
 from arkwright.evaluation.metric import FloatArray
-from arkwright.evaluation.mitigation import MitigationReport, compare_mitigations
-from arkwright.evaluation.model_evaluation import FairnessSection
+from arkwright.evaluation.mitigation import MitigationReport, TrainingRows, compare_mitigations
+from arkwright.evaluation.model_evaluation import CalibrationSection, FairnessSection
 from arkwright.evaluation.proxies import ProxyReport, find_proxies
 from arkwright.evaluation.regulation import overall_status, regulatory_flags
 from arkwright.evaluation.report import as_probability
+from arkwright.evaluation.thresholds import ThresholdChoice
 
 QUARTILES = 4
 MAX_PAIRS = 6
@@ -39,8 +42,15 @@ _MOST_LEVELS = 10
 _MOST_TRAINED_ROWS = 20_000
 
 
-def examine_fairness(material: Material, options: Options) -> FairnessSection:
-    """Audit the sensitive columns.
+def examine_fairness(
+    material: Material, options: Options, calibration: CalibrationSection | None = None
+) -> FairnessSection:
+    """Audit the sensitive columns, at the threshold in use and at the one that was chosen.
+
+    Parameters
+    ----------
+    calibration
+        Has the threshold that was chosen; without it the audit is made at the one in use alone.
 
     Raises
     ------
@@ -56,7 +66,8 @@ def examine_fairness(material: Material, options: Options) -> FairnessSection:
     groups = groups_for(material, options, sample.rows, parts)
     if not groups:
         raise NotComputed(" ".join(parts.notes))
-    report = audit(material.signature, sample.truth, sample.scores, groups, options)
+    choice = None if calibration is None else calibration.threshold
+    report, elsewhere = _audit(material.signature, sample, groups, options, choice)
     if options.favourable is None and material.signature.task == "binary":
         assumed = assumed_favourable(str(material.signature.classes[1]))
         report = msgspec.structs.replace(report, assumptions=(*report.assumptions, assumed))
@@ -78,22 +89,59 @@ def examine_fairness(material: Material, options: Options) -> FairnessSection:
         proxies=found,
         mitigation=_mitigation(material, sample, groups, options, parts),
         regulation=regulation,
+        at_threshold=elsewhere,
         notes=tuple(parts.notes),
     )
+
+
+def _audit(
+    signature: Signature,
+    sample: Sample,
+    groups: Mapping[str, Groups],
+    options: Options,
+    choice: ThresholdChoice | None,
+) -> tuple[FairnessReport, FairnessAtThreshold | None]:
+    chosen = None if choice is None else choice.threshold.value
+    if signature.task != "binary" or choice is None or chosen is None:
+        return audit(signature, sample.truth, sample.scores, groups, options), None
+    score = as_probability("binary", sample.scores)[:, 1]
+    if np.array_equal(score >= chosen, score >= POSITIVE_THRESHOLD):
+        return audit(signature, sample.truth, sample.scores, groups, options), None
+    usual, other = audit_binary_at(
+        sample.truth,
+        score,
+        groups,
+        [POSITIVE_THRESHOLD, chosen],
+        favourable=favourable_code(signature, options),
+        intersections=_pairs(groups),
+        seed=options.seed,
+        n_resamples=options.resamples,
+    )
+    # Asked for, by its costs, or advised: where it is neither, that it would be unfair there is worth a note.
+    advised = choice.cross_fitted_saved.low is not None and choice.cross_fitted_saved.low > 0
+    severity: Severity = "warning" if options.costs is not None or advised else "note"
+    return usual, compare_thresholds(usual, other, severity=severity)
 
 
 def groups_for(material: Material, options: Options, rows: npt.NDArray[np.intp], parts: Parts) -> dict[str, Groups]:
     """Make the groups of each sensitive column; numbers without given bins are cut at their quartiles."""
     found: dict[str, Groups] = {}
     for name, values in material.sensitive.items():
-        cut = options.sensitive_bins.get(name)
         held = np.asarray(values)[rows]
-        if cut is None and held.dtype.kind in "fiu" and np.unique(held[np.isfinite(held)]).size > _MOST_LEVELS:
-            cut = QUARTILES
+        if name not in options.sensitive_bins and _is_scale(held):
             parts.notes.append(f"Groups of {name}: a number without given bins, cut at its quartiles.")
-        bins = {} if cut is None else {name: cut}
-        found |= parts.take(f"Groups of {name}", sensitive_groups, {name: held}, [name], bins=bins) or {}
+        groups = parts.take(f"Groups of {name}", _cut, name, held, options)
+        found |= {} if groups is None else {name: groups}
     return found
+
+
+def _is_scale(values: npt.NDArray[Any]) -> bool:
+    return values.dtype.kind in "fiu" and np.unique(values[np.isfinite(values)]).size > _MOST_LEVELS
+
+
+def _cut(name: str, values: npt.NDArray[Any], options: Options) -> Groups:
+    cut = options.sensitive_bins.get(name, QUARTILES if _is_scale(values) else None)
+    return sensitive_groups({name: values}, [name], bins={} if cut is None else {name: cut})[name]
 
 
 def audit(
@@ -112,12 +160,11 @@ def audit(
     NotComputed
         If the favourable class is none of the model's.
     """
-    names = list(groups)
-    pairs = list(combinations(names, 2))[:MAX_PAIRS]
+    pairs = _pairs(groups)
     wanted = options.resamples if n_resamples is None else n_resamples
     if signature.task == "regression":
         return audit_regression(truth, scores[:, 0], groups, intersections=pairs, seed=options.seed, n_resamples=wanted)
-    favourable = wanted_class(signature, options)
+    favourable = favourable_label(signature, options)
     if signature.task == "binary":
         return audit_binary(
             truth,
@@ -141,6 +188,10 @@ def audit(
     )
 
 
+def _pairs(groups: Mapping[str, Groups]) -> list[tuple[str, str]]:
+    return list(combinations(groups, 2))[:MAX_PAIRS]
+
+
 def favourable_code(signature: Signature, options: Options) -> Literal[0, 1]:
     """Return the code of the class that is good for the person; without one named, of the positive class.
 
@@ -149,11 +200,11 @@ def favourable_code(signature: Signature, options: Options) -> Literal[0, 1]:
     NotComputed
         If the favourable class is none of the model's.
     """
-    favourable = wanted_class(signature, options)
+    favourable = favourable_label(signature, options)
     return 0 if favourable is not None and signature.classes.index(favourable) == 0 else 1
 
 
-def wanted_class(signature: Signature, options: Options) -> Label | None:
+def favourable_label(signature: Signature, options: Options) -> Label | None:
     """Return the class that is meant by ``options.favourable``, which a request may have written as text.
 
     Raises
@@ -184,7 +235,8 @@ def _mitigation(
         return ()
     score = as_probability("binary", sample.scores)[:, 1]
     truth, threshold = sample.truth, POSITIVE_THRESHOLD
-    if favourable_code(material.signature, options) == 0:
+    flipped = favourable_code(material.signature, options) == 0
+    if flipped:
         # The row is called favourable where 1 - score is *above* one half.
         truth, score, threshold = 1 - truth, 1.0 - score, float(np.nextafter(POSITIVE_THRESHOLD, 1.0))
     features = None
@@ -195,6 +247,7 @@ def _mitigation(
         parts.notes.append(
             f"Mitigation: strategies that train are tried on at most {_MOST_TRAINED_ROWS:,} rows; there are more."
         )
+    again = _retrained(material, sample, flipped=flipped)
     found = [
         parts.take(
             f"Mitigation for {name}",
@@ -204,6 +257,7 @@ def _mitigation(
             held,
             column=name,
             features=features,
+            training=_training_rows(material, again, name, options, parts, flipped=flipped),
             threshold=threshold,
             seed=options.seed,
             n_resamples=options.resamples,
@@ -211,3 +265,48 @@ def _mitigation(
         for name, held in groups.items()
     ]
     return tuple(item for item in found if item is not None)
+
+
+def _retrained(
+    material: Material, sample: Sample, *, flipped: bool
+) -> Callable[[FloatArray | None], FloatArray] | None:
+    """Return what trains the version's learner again and scores the sample: P(favourable) for given row weights."""
+    kept = material.retraining
+    if kept is None or np.unique(kept.truth).size < 2:
+        return None
+    unweighted: list[FloatArray] = []
+
+    def refit(weights: FloatArray | None) -> FloatArray:
+        if weights is None and unweighted:
+            return unweighted[0]  # the same for every sensitive column
+        scores = as_probability("binary", kept.learn(kept.columns, kept.truth, weights, sample.inputs))
+        found: FloatArray = np.asarray(scores[:, 0 if flipped else 1], dtype=np.float64)
+        if weights is None:
+            unweighted.append(found)
+        return found
+
+    return refit
+
+
+def _training_rows(
+    material: Material,
+    refit: Callable[[FloatArray | None], FloatArray] | None,
+    name: str,
+    options: Options,
+    parts: Parts,
+    *,
+    flipped: bool,
+) -> TrainingRows | None:
+    kept = material.retraining
+    if kept is None or refit is None:
+        return None
+    if name not in kept.sensitive:
+        parts.notes.append(
+            f"Mitigation for {name}: the rows kept of the training have no such column, so that reweighing is tried "
+            "with a small model."
+        )
+        return None
+    groups = parts.take(f"Groups of {name} in training", _cut, name, kept.sensitive[name], options)
+    if groups is None:
+        return None
+    return TrainingRows(1 - kept.truth if flipped else kept.truth, groups, refit)

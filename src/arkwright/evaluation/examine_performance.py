@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
 
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from arkwright.contracts.signature import TaskType
+from arkwright.core.errors import Invalid
 from arkwright.evaluation.calibration import (
     brier_decomposition,
     calibration_error,
@@ -11,11 +17,23 @@ from arkwright.evaluation.calibration import (
     multiclass_calibration,
     reliability_curve,
 )
-from arkwright.evaluation.material import Material, NotComputed, Options, Parts, sample_of
+from arkwright.evaluation.classification import classification_replicates
+from arkwright.evaluation.declared_slices import DeclaredSlice, SliceRow, SliceTable, in_words, members, slice_table
+from arkwright.evaluation.intervals import ReplicateMetrics
+from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Sample, sample_of
+from arkwright.evaluation.metric import FloatArray, IntArray
 from arkwright.evaluation.model_evaluation import CalibrationSection
 from arkwright.evaluation.recalibration import compare_calibrations
+from arkwright.evaluation.regression import regression_metrics
 from arkwright.evaluation.report import EvaluationReport, as_probability, evaluate
-from arkwright.evaluation.slices import Loss, WeakSlices, find_weak_slices, row_losses
+from arkwright.evaluation.slices import (
+    Loss,
+    WeakSlices,
+    expected_losses,
+    find_weak_slices,
+    row_losses,
+    trivial_loss,
+)
 from arkwright.evaluation.thresholds import choose_threshold
 
 
@@ -41,8 +59,16 @@ def examine_performance(material: Material, options: Options) -> EvaluationRepor
     )
 
 
+_SHOWN: dict[TaskType, tuple[str, ...]] = {
+    "binary": ("roc_auc", "accuracy", "precision", "recall", "f1", "log_loss"),
+    "multiclass": ("accuracy", "f1_macro", "log_loss"),
+    "regression": ("rmse", "mae", "r2"),
+}
+"""Of a declared slice, beside the primary metric."""
+
+
 def examine_weak_slices(material: Material, options: Options) -> WeakSlices:
-    """Search the inputs and the sensitive columns for slices with a higher loss."""
+    """Search the inputs and the sensitive columns for slices on which the model is worse, and measure declared ones."""
     sample = sample_of("weak_slices", material, options)
     task = material.signature.task
     loss: Loss = "squared_error" if task == "regression" else "log_loss"
@@ -51,12 +77,86 @@ def examine_weak_slices(material: Material, options: Options) -> WeakSlices:
         **sample.inputs,
         **{name: np.asarray(values)[sample.rows] for name, values in material.sensitive.items()},
     }
-    return find_weak_slices(
+    losses, expected = row_losses(loss, sample.truth, scores), expected_losses(loss, scores)
+    found = find_weak_slices(
         columns,
-        row_losses(loss, sample.truth, scores),
+        losses,
         seed=options.seed,
         loss=loss,
+        expected=expected,
+        trivial=lambda rows: trivial_loss(loss, sample.truth[rows]),
         n_resamples=options.resamples,
+    )
+    if not options.slices:
+        return found
+    declared = _declared(material, options, sample, losses, expected, loss)
+    return msgspec.structs.replace(found, declared=declared)
+
+
+def _declared(
+    material: Material,
+    options: Options,
+    sample: Sample,
+    losses: FloatArray,
+    expected: FloatArray | None,
+    loss: Loss,
+) -> SliceTable:
+    columns = {name: np.asarray(values)[sample.rows] for name, values in material.slice_columns.items()}
+    masks: dict[str, npt.NDArray[np.bool_]] = {}
+    reasons: dict[str, str] = {}
+    for each in options.slices:
+        try:
+            masks[each.name] = members(each, columns)
+        except Invalid as problem:
+            masks[each.name], reasons[each.name] = np.zeros(losses.size, dtype=bool), problem.detail
+    task, metric = material.signature.task, options.metric_of(material.signature)
+    shown = tuple(dict.fromkeys((metric, *_SHOWN[task])))
+    codes = None if task == "regression" else sample.truth.astype(np.int64)
+    scores = as_probability(task, sample.scores)
+
+    def metrics_of(rows: IntArray, names: Sequence[str] | None) -> ReplicateMetrics[str]:
+        wanted = shown if names is None else tuple(names)
+        if codes is not None:
+            return classification_replicates(codes[rows], scores[rows], wanted, empty=np.nan)
+        truth, predicted = sample.truth[rows].astype(np.float64), np.ascontiguousarray(scores[rows, 0])
+
+        def weigh(weights: FloatArray) -> dict[str, FloatArray]:
+            found = regression_metrics(truth, predicted, weights)
+            return {name: found[name] for name in wanted}
+
+        return weigh
+
+    table = slice_table(masks, metrics_of, metric, seed=options.seed, codes=codes, n_resamples=options.resamples)
+    return msgspec.structs.replace(
+        table,
+        slices=tuple(
+            _beside(row, each, masks[each.name], sample, losses, expected, loss, reasons.get(each.name, ""))
+            for row, each in zip(table.slices, options.slices, strict=True)
+        ),
+    )
+
+
+def _beside(
+    row: SliceRow,
+    declared: DeclaredSlice,
+    mask: npt.NDArray[np.bool_],
+    sample: Sample,
+    losses: FloatArray,
+    expected: FloatArray | None,
+    loss: Loss,
+    reason: str,
+) -> SliceRow:
+    """Add to a slice its words, its mean loss and what that is to be measured by."""
+    row = msgspec.structs.replace(row, where=in_words(declared), reason=reason or row.reason)
+    if not mask.any():
+        return row
+    own, trivial = float(losses[mask].mean()), trivial_loss(loss, sample.truth[mask])
+    return msgspec.structs.replace(
+        row,
+        loss=own,
+        expected=None if expected is None else float(expected[mask].mean()),
+        trivial=trivial,
+        skill=1.0 - own / trivial if trivial else None,
     )
 
 

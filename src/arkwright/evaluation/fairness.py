@@ -55,9 +55,10 @@ from arkwright.evaluation.fairness_findings import (
 from arkwright.evaluation.group_metrics import (
     BoolArray,
     GroupMetrics,
+    Measured,
     describe_groups,
     measure_errors,
-    measure_rates,
+    measure_rates_of,
 )
 from arkwright.evaluation.groups import Groups, GroupValues, binned, groups_of, intersect
 from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, LEVEL, resamples_for
@@ -90,7 +91,8 @@ class ColumnFairness(msgspec.Struct, frozen=True, kw_only=True):
 class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
     """Every sensitive column's groups and measures; ``status`` is the worst of the judged ones.
 
-    ``assumptions`` are what was taken for granted because nobody said so; they decide no status.
+    ``assumptions`` are what was taken for granted because nobody said so; they decide no status. ``threshold`` is the
+    score from which on a binary model calls a row positive.
     """
 
     task: Literal["binary", "multiclass", "regression"]
@@ -102,6 +104,7 @@ class FairnessReport(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     min_rows: int = 30
     assumptions: tuple[Finding, ...] = ()
+    threshold: float | None = None
 
     def column(self, name: str, outcome: str | None = None) -> ColumnFairness:
         """Return what was found about one column, by default for its first outcome.
@@ -172,12 +175,52 @@ def audit_binary(
     >>> report.status, report.column("sex").disparity("demographic_parity_difference").value.value
     ('Fail', 1.0)
     """
+    return audit_binary_at(
+        truth,
+        score,
+        sensitive,
+        [threshold],
+        favourable=favourable,
+        intersections=intersections,
+        weights=weights,
+        rules=rules,
+        seed=seed,
+        n_resamples=n_resamples,
+    )[0]
+
+
+def audit_binary_at(
+    truth: npt.NDArray[Any],
+    score: npt.NDArray[Any],
+    sensitive: Mapping[str, GroupValues],
+    thresholds: Sequence[float],
+    *,
+    favourable: Literal[0, 1] = 1,
+    intersections: Sequence[tuple[str, str]] = (),
+    weights: npt.NDArray[Any] | None = None,
+    rules: Rules | None = None,
+    seed: int = 0,
+    n_resamples: int = DEFAULT_RESAMPLES,
+) -> tuple[FairnessReport, ...]:
+    """Compare groups under a binary model that decides at each of several thresholds, on the same resamples.
+
+    The other parameters are those of :func:`audit_binary`. A second threshold costs little more than one.
+
+    Raises
+    ------
+    Invalid
+        As :func:`audit_binary`.
+    """
     outcome, given = checked_binary(truth, score)
-    actual, called = outcome == 1, given >= threshold
+    actual, calls = outcome == 1, [given >= threshold for threshold in thresholds]
     if favourable == 0:
-        actual, called, given = ~actual, ~called, 1.0 - given
+        actual, calls, given = ~actual, [~called for called in calls], 1.0 - given
     audit = _Audit(sensitive, intersections, actual.size, weights, rules, seed, n_resamples)
-    return audit.report("binary", [audit.rates(name, "favourable", actual, called, given) for name in audit.columns])
+    found = [audit.rates_of(name, "favourable", actual, calls, given) for name in audit.columns]
+    return tuple(
+        msgspec.structs.replace(audit.report("binary", [column[place] for column in found]), threshold=float(threshold))
+        for place, threshold in enumerate(thresholds)
+    )
 
 
 def audit_multiclass(
@@ -358,10 +401,30 @@ class _Audit:
     def rates(
         self, name: str, outcome: str, truth: BoolArray, called: BoolArray, score: FloatArray, *, judged: bool = True
     ) -> ColumnFairness:
-        groups = self.columns[name]
-        measured = measure_rates(
-            truth, called, score, groups, weights=self.weights, seed=self.seed, n_resamples=self.n_resamples
+        return self.rates_of(name, outcome, truth, [called], score, judged=judged)[0]
+
+    def rates_of(
+        self,
+        name: str,
+        outcome: str,
+        truth: BoolArray,
+        calls: Sequence[BoolArray],
+        score: FloatArray,
+        *,
+        judged: bool = True,
+    ) -> list[ColumnFairness]:
+        measured = measure_rates_of(
+            truth, calls, score, self.columns[name], weights=self.weights, seed=self.seed, n_resamples=self.n_resamples
         )
+        return [
+            self._compared(name, outcome, truth, called, each, judged=judged)
+            for called, each in zip(calls, measured, strict=True)
+        ]
+
+    def _compared(
+        self, name: str, outcome: str, truth: BoolArray, called: BoolArray, measured: Measured, *, judged: bool
+    ) -> ColumnFairness:
+        groups = self.columns[name]
         described = describe_groups(measured, groups, truth=truth, min_rows=self.rules.min_rows)
         disparities = compare(RATE_MEASURES, measured, described, groups, self.rules)
         overall = np.average(truth != called, weights=self.weights)

@@ -14,6 +14,7 @@ from typing import Literal
 
 import msgspec
 
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.disparity import Disparity
 from arkwright.evaluation.group_metrics import GroupMetrics
 from arkwright.evaluation.intervals import Interval
@@ -38,11 +39,12 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ``severity`` is ``fail`` or ``warning`` where it decides the status, ``note`` where it does not. ``kind``:
     ``disparity``, ``systematic bias`` (scores of a group too high or too low), ``error distribution`` (a group with
     more errors than all rows), ``small group`` or ``assumption``: what was taken for granted about the audit itself,
-    which is a warning to the reader and decides no status. ``column`` is empty for an assumption about all of them.
+    which is a warning to the reader and decides no status; ``threshold``: what moving the threshold would do.
+    ``column`` is empty for an assumption about all of them.
     """
 
     severity: Severity
-    kind: Literal["disparity", "systematic bias", "error distribution", "small group", "assumption"]
+    kind: Literal["disparity", "systematic bias", "error distribution", "small group", "assumption", "threshold"]
     column: str
     text: str
     group: str = ""
@@ -86,7 +88,7 @@ def left_out_findings(
     for group in groups:
         titles = tuple(item.title for item in gated if group.group in item.left_out)
         if titles:
-            missing.setdefault(titles, []).append(f"{group.group} ({group.note or f'{group.n_rows} rows'})")
+            missing.setdefault(titles, []).append(f"{group.group} ({group.note or counted(group.n_rows, 'row')})")
     found = []
     for titles, names in missing.items():
         more = f" and {len(names) - _MAX_NOTES} more groups" if len(names) > _MAX_NOTES else ""
@@ -205,7 +207,8 @@ def _told(item: Disparity, by_group: dict[str, GroupMetrics]) -> str:
     if item.metric in _TOLD:
         return f"{_TOLD[item.metric]} {_share(low)} of {item.lowest} and {_share(high)} of {item.highest}; {value}"
     spoken = item.metric.replace("_", " ").replace("mae", "mean absolute error")
-    return f"{spoken} is {low.value:.3g} for {item.lowest} and {high.value:.3g} for {item.highest}; {value}"
+    least, most = (written(each.value or 0.0, 3) for each in (low, high))
+    return f"{spoken} is {least} for {item.lowest} and {most} for {item.highest}; {value}"
 
 
 def _reaches(item: Disparity) -> bool:
@@ -217,7 +220,9 @@ def _reaches(item: Disparity) -> bool:
 
 def _calibrated(item: Disparity) -> str:
     return (
-        "" if item.by_chance is None else f" A calibrated model would show about {item.by_chance:.2g} in such a group."
+        ""
+        if item.by_chance is None
+        else f" A calibrated model would show about {written(item.by_chance, 2)} in such a group."
     )
 
 
@@ -229,9 +234,10 @@ def _written(value: Interval, *, sign: bool = False) -> str:
     if value.value is None:
         return "not computable"
     if value.low is None or value.high is None:
-        return f"{abs(value.value) if sign else value.value:.3g}"
+        return written(abs(value.value) if sign else value.value, 3)
     shown = (-value.value, -value.high, -value.low) if sign else (value.value, value.low, value.high)
-    return f"{shown[0]:.3g} (95 % interval {shown[1]:.3g} to {shown[2]:.3g})"
+    told = [written(each, 3) for each in shown]
+    return f"{told[0]} (95 % interval {told[1]} to {told[2]})"
 
 
 def _share(value: Interval) -> str:

@@ -15,20 +15,27 @@ Gneiting & Raftery (2007), "Strictly Proper Scoring Rules", JASA 102, section 6.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
-from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, Interval, metric_intervals
+from arkwright.evaluation.block_bootstrap import (
+    FEWEST_STEPS,
+    block_interval,
+    block_length,
+    block_weights,
+    mean_by_step,
+)
+from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, Interval, metric_intervals, resamples_for
 from arkwright.evaluation.metric import FloatArray, IntArray, ratio, require_finite, row_weights
 from arkwright.evaluation.regression import mae, rmse
 
-# A bootstrap over fewer series than this draws from too few distinct samples for its percentiles to mean anything.
-_FEWEST_SERIES = 10
+FEWEST_SERIES = 10
+"""A bootstrap over fewer series draws from too few distinct samples for its percentiles to mean anything."""
 
 
 class NaiveScale(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -78,7 +85,8 @@ def seasonal_naive_scale(insample: FloatArray, season: int = 1) -> NaiveScale:
     step = np.asarray(insample[season:], dtype=np.float64) - insample[: max(insample.size - season, 0)]
     step = step[np.isfinite(step)]
     if step.size == 0:
-        reason = f"the training sample has no two values that are {season} steps apart"
+        apart = f"{season} step{'' if season == 1 else 's'} apart"
+        reason = f"the training sample has no two values that are {apart}"
         return NaiveScale(absolute=None, squared=None, reason=reason)
     absolute = float(np.abs(step).mean())
     if absolute == 0:
@@ -207,8 +215,16 @@ def _scaled_mean(error: FloatArray, scale: FloatArray | float, weights: npt.NDAr
     return ratio(weight @ scaled, weight @ defined.astype(np.float64), empty=np.nan)
 
 
+ForecastResampling = Literal["series", "blocks of steps", "none"]
+"""What the intervals of a forecast's metrics draw at random: whole series, or blocks of neighbouring steps."""
+
+_NAMED_REASONS = 3
+NOT_AT_HAND = "no training values of this series are at hand"
+"""Why a scaled error has no scale, where nothing more is known."""
+
+
 class SeriesReport(msgspec.Struct, frozen=True, kw_only=True):
-    """The metrics of one series over its horizon; ``metrics`` has no interval, for steps depend on each other."""
+    """The metrics of one series over its steps; an interval only where blocks of steps were resampled."""
 
     series: Any
     n_rows: int
@@ -223,9 +239,13 @@ class ForecastReport(msgspec.Struct, frozen=True, kw_only=True):
     pooled
         Each metric averaged over the series that have it, every series counting alike, as in the M4 tables; MAE and
         RMSE are in the target's unit, so their mean only says something if all series share it. The interval
-        resamples whole series; with fewer than ten it is left out, and its reason says so.
+        resamples whole series, which takes them as independent of each other; with fewer than ten it resamples
+        blocks of neighbouring steps, the same for all series; with fewer than ten steps too it is left out, and its
+        reason says so.
     n_defined
         Over how many series each metric was averaged.
+    resampling, block_steps
+        What was drawn for the intervals, and how many steps a block has.
     """
 
     season: int
@@ -234,6 +254,8 @@ class ForecastReport(msgspec.Struct, frozen=True, kw_only=True):
     pooled: dict[str, Interval]
     n_defined: dict[str, int]
     series: tuple[SeriesReport, ...]
+    resampling: ForecastResampling = "none"
+    block_steps: int = 0
 
 
 def evaluate_forecasts(
@@ -243,11 +265,14 @@ def evaluate_forecasts(
     *,
     seed: int,
     series: npt.NDArray[Any] | None = None,
+    steps: IntArray | None = None,
     season: int = 1,
+    horizon: int = 1,
     quantiles: Mapping[float, FloatArray] | None = None,
     bounds: tuple[FloatArray, FloatArray] | None = None,
     level: float = 0.95,
     n_resamples: int = DEFAULT_RESAMPLES,
+    reasons: Mapping[Any, str] | None = None,
 ) -> ForecastReport:
     """Score the forecasts of one or many series.
 
@@ -259,10 +284,16 @@ def evaluate_forecasts(
         The training values of each series, oldest first; under ``None`` where ``series`` is not given.
     series
         The series of each row, shape ``(n_rows,)``.
+    steps
+        The time of each row as a number that rises, shape ``(n_rows,)``; without it, few series have no interval.
+    horizon
+        Steps ahead the forecasts were made: a block is at least so long, and longer where errors remember more.
     quantiles
         Forecasts of quantiles, by quantile; gives ``pinball``, averaged over them.
     bounds
         The lower and upper ends of the forecast intervals of ``level``; gives ``coverage`` and ``interval_score``.
+    reasons
+        By series without training values, why there are none.
 
     Raises
     ------
@@ -275,80 +306,175 @@ def evaluate_forecasts(
     >>> report.pooled["mase"].value, report.pooled["mase"].reason
     (0.5, 'fewer than 10 series to resample')
     """
-    quantiles = quantiles or {}
+    quantiles, reasons = quantiles or {}, reasons or {}
     _require_alike(truth, predicted, series, quantiles, bounds)
     keys, codes = _series_codes(series, truth.size)
     order = np.argsort(codes, kind="stable")
     rows_of = np.split(order, np.cumsum(np.bincount(codes, minlength=len(keys)))[:-1])
-    reports = []
+    parts = []
     for key, rows in zip(keys, rows_of, strict=True):
-        scale = NaiveScale(absolute=None, squared=None, reason="no training values of this series were given")
+        scale = NaiveScale(absolute=None, squared=None, reason=reasons.get(key, NOT_AT_HAND))
         if key in insample:
             scale = seasonal_naive_scale(np.asarray(insample[key], dtype=np.float64), season)
         ends = None if bounds is None else (bounds[0][rows], bounds[1][rows])
         forecasts = {quantile: values[rows] for quantile, values in quantiles.items()}
-        metrics = _series_metrics(truth[rows], predicted[rows], scale, forecasts, ends, level)
-        reports.append(SeriesReport(series=key, n_rows=int(rows.size), metrics=metrics))
-    values = {
-        name: np.array([report.metrics[name].value for report in reports], dtype=np.float64)
-        for name in reports[0].metrics
-    }
+        parts.append(_Series(key, rows, truth[rows], predicted[rows], scale, forecasts, ends, level))
+    values = _stacked([part.metrics(None) for part in parts])
+    drawn = _block_replicates(parts, steps, horizon, seed=seed, n_resamples=n_resamples)
+    undefined = _why_undefined(parts)
+    if len(keys) >= FEWEST_SERIES:
+        pooled = _over_series(values, len(keys), undefined, seed=seed, n_resamples=n_resamples)
+    else:
+        pooled = _over_steps(values, drawn, undefined, few_steps=steps is not None)
     return ForecastReport(
         season=season,
         n_rows=int(truth.size),
         n_series=len(keys),
-        pooled=_pooled(values, len(keys), seed=seed, n_resamples=n_resamples),
+        pooled=pooled,
         n_defined={name: int(np.isfinite(numbers).sum()) for name, numbers in values.items()},
-        series=tuple(reports),
+        series=tuple(
+            SeriesReport(
+                series=part.key,
+                n_rows=int(part.rows.size),
+                metrics={name: part.interval(name, numbers[at], drawn, at) for name, numbers in values.items()},
+            )
+            for at, part in enumerate(parts)
+        ),
+        resampling=drawn.resampling,
+        block_steps=drawn.length,
     )
 
 
-def _series_metrics(
-    truth: FloatArray,
-    predicted: FloatArray,
-    scale: NaiveScale,
-    quantiles: Mapping[float, FloatArray],
-    bounds: tuple[FloatArray, FloatArray] | None,
-    level: float,
+class _Drawn(NamedTuple):
+    """What was resampled; ``replicates`` holds each metric of each series, shape ``(n_series, n_resamples)``."""
+
+    resampling: ForecastResampling
+    n_steps: int
+    length: int
+    replicates: Mapping[str, FloatArray]
+
+    def interval(self, value: float | FloatArray, replicates: FloatArray) -> Interval:
+        return block_interval(value, replicates, n_steps=self.n_steps, length=self.length)
+
+
+class _Series:
+    """One series' rows, and its metrics for any row weights."""
+
+    def __init__(
+        self,
+        key: Any,
+        rows: npt.NDArray[np.intp],
+        truth: FloatArray,
+        predicted: FloatArray,
+        scale: NaiveScale,
+        quantiles: Mapping[float, FloatArray],
+        bounds: tuple[FloatArray, FloatArray] | None,
+        level: float,
+    ) -> None:
+        self.key, self.rows, self.scale = key, rows, scale
+        self._truth, self._predicted = truth, predicted
+        self._quantiles, self._bounds, self._level = quantiles, bounds, level
+
+    def metrics(self, weights: FloatArray | None) -> dict[str, FloatArray]:
+        truth, predicted, scale = self._truth, self._predicted, self.scale
+        unknown = np.full(() if weights is None else weights.shape[:-1], np.nan)
+        found: dict[str, FloatArray] = {
+            "mase": unknown if scale.absolute is None else mase(truth, predicted, scale.absolute, weights),
+            "rmsse": unknown if scale.squared is None else rmsse(truth, predicted, scale.squared, weights),
+            "smape": smape(truth, predicted, weights),
+            "mae": mae(truth, predicted, weights),
+            "rmse": rmse(truth, predicted, weights),
+        }
+        if self._quantiles:
+            losses = [pinball(truth, forecast, quantile, weights) for quantile, forecast in self._quantiles.items()]
+            found["pinball"] = np.mean(losses, axis=0)
+        if self._bounds is not None:
+            found["coverage"] = coverage(truth, *self._bounds, weights)
+            found["interval_score"] = interval_score(truth, *self._bounds, self._level, weights)
+        return found
+
+    def relative_errors(self) -> FloatArray:
+        """Return each row's absolute error as a share of the series' mean one."""
+        error = np.abs(self._truth - self._predicted)
+        return ratio(error, error.mean(), empty=0.0)
+
+    def interval(self, name: str, value: float, drawn: _Drawn, at: int) -> Interval:
+        if not np.isfinite(value):
+            return Interval(value=None, low=None, high=None, reason=self.scale.reason)
+        if drawn.replicates and self.rows.size >= FEWEST_STEPS:
+            return drawn.interval(value, drawn.replicates[name][at])
+        dependent = "the steps of one series depend on each other"
+        return Interval(value=float(value), low=None, high=None, reason=dependent)
+
+
+def _stacked(found: Sequence[Mapping[str, FloatArray]]) -> dict[str, FloatArray]:
+    return {name: np.array([each[name] for each in found], dtype=np.float64) for name in found[0]}
+
+
+def _block_replicates(
+    parts: Sequence[_Series], steps: IntArray | None, horizon: int, *, seed: int, n_resamples: int
+) -> _Drawn:
+    """Resample blocks of steps of few series; nothing of many, nor of too few steps."""
+    if len(parts) >= FEWEST_SERIES:
+        return _Drawn("series", 0, 0, {})
+    present, places = np.unique(() if steps is None else steps, return_inverse=True)
+    if steps is None or present.size < FEWEST_STEPS:
+        return _Drawn("none", 0, 0, {})
+    relative = np.empty(steps.size)
+    for part in parts:
+        relative[part.rows] = part.relative_errors()
+    length = block_length(present.size, horizon, mean_by_step(relative, places))
+    wanted = resamples_for(int(steps.size), n_resamples)
+    drawn = [
+        _stacked([part.metrics(weights[:, places[part.rows]]) for part in parts])
+        for weights in block_weights(present.size, length, wanted, seed=seed)
+    ]
+    replicates = {name: np.concatenate([each[name] for each in drawn], axis=1) for name in drawn[0]}
+    return _Drawn("blocks of steps", present.size, length, replicates)
+
+
+def _over_series(
+    values: Mapping[str, FloatArray], n_series: int, undefined: str, *, seed: int, n_resamples: int
 ) -> dict[str, Interval]:
-    numbers: dict[str, FloatArray | None] = {
-        "mase": None if scale.absolute is None else mase(truth, predicted, scale.absolute),
-        "rmsse": None if scale.squared is None else rmsse(truth, predicted, scale.squared),
-        "smape": smape(truth, predicted),
-        "mae": mae(truth, predicted),
-        "rmse": rmse(truth, predicted),
-    }
-    if quantiles:
-        losses = [pinball(truth, forecast, quantile) for quantile, forecast in quantiles.items()]
-        numbers["pinball"] = np.mean(losses, axis=0)
-    if bounds is not None:
-        numbers["coverage"] = coverage(truth, *bounds)
-        numbers["interval_score"] = interval_score(truth, *bounds, level)
-    dependent = "the steps of one series depend on each other"
-    return {
-        name: Interval(value=None, low=None, high=None, reason=scale.reason)
-        if number is None
-        else Interval(value=float(number), low=None, high=None, reason=dependent)
-        for name, number in numbers.items()
-    }
-
-
-def _pooled(values: Mapping[str, FloatArray], n_series: int, *, seed: int, n_resamples: int) -> dict[str, Interval]:
     defined = {name: np.isfinite(numbers).astype(np.float64) for name, numbers in values.items()}
     filled = {name: np.nan_to_num(numbers) for name, numbers in values.items()}
 
     def means(weights: FloatArray) -> dict[str, FloatArray]:
         return {name: ratio(weights @ filled[name], weights @ defined[name], empty=np.nan) for name in values}
 
-    if n_series >= _FEWEST_SERIES:
-        return metric_intervals(means, n_series, seed=seed, n_resamples=n_resamples)
-    few = f"fewer than {_FEWEST_SERIES} series to resample"
+    found = metric_intervals(means, n_series, seed=seed, n_resamples=n_resamples)
     return {
-        name: Interval(value=float(value), low=None, high=None, reason=few)
-        if np.isfinite(value)
-        else Interval(value=None, low=None, high=None, reason="no series has this metric")
-        for name, value in means(np.ones(n_series)).items()
+        name: msgspec.structs.replace(value, reason=undefined) if value.value is None else value
+        for name, value in found.items()
     }
+
+
+def _over_steps(
+    values: Mapping[str, FloatArray], drawn: _Drawn, undefined: str, *, few_steps: bool
+) -> dict[str, Interval]:
+    few = f"fewer than {FEWEST_SERIES} series" + (f" and fewer than {FEWEST_STEPS} steps" if few_steps else "")
+    pooled = {}
+    for name, numbers in values.items():
+        value = _mean_of_defined(numbers)
+        if not np.isfinite(value):
+            pooled[name] = Interval(value=None, low=None, high=None, reason=undefined)
+        elif drawn.replicates:
+            pooled[name] = drawn.interval(value, _mean_of_defined(drawn.replicates[name]))
+        else:
+            pooled[name] = Interval(value=float(value), low=None, high=None, reason=f"{few} to resample")
+    return pooled
+
+
+def _why_undefined(parts: Sequence[_Series]) -> str:
+    """Say why no series has a scaled error, where none has."""
+    reasons = list(dict.fromkeys(part.scale.reason for part in parts))
+    return reasons[0] if len(reasons) == 1 else f"no series has this metric ({'; '.join(reasons[:_NAMED_REASONS])})"
+
+
+def _mean_of_defined(values: FloatArray) -> FloatArray:
+    """Average over the first axis, series, what is a number."""
+    defined = np.isfinite(values)
+    return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0), empty=np.nan)
 
 
 def _series_codes(series: npt.NDArray[Any] | None, n_rows: int) -> tuple[list[Any], IntArray]:

@@ -15,14 +15,15 @@ calibration error (ECE) over
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.calibration import DEFAULT_BINS
 from arkwright.evaluation.group_chance import effective_cases, errors_by_chance, excess
 from arkwright.evaluation.groups import Groups
@@ -31,6 +32,8 @@ from arkwright.evaluation.metric import FloatArray, IntArray, ratio
 
 MIN_ROWS = 30
 MIN_CASES = 10
+_CELLS = 4
+_RATE_SUMS = _CELLS + 1 + DEFAULT_BINS
 BoolArray = npt.NDArray[np.bool_]
 Rates = Mapping[str, FloatArray]
 
@@ -107,11 +110,47 @@ def measure_rates(
     weights
         How much each row counts, shape ``(n_rows,)``.
     """
-    measured = _measure(rate_sums(truth, called, score), rates, groups, weights, seed, n_resamples)
+    return measure_rates_of(truth, [called], score, groups, weights=weights, seed=seed, n_resamples=n_resamples)[0]
+
+
+def measure_rates_of(
+    truth: BoolArray,
+    calls: Sequence[BoolArray],
+    score: FloatArray,
+    groups: Groups,
+    *,
+    weights: FloatArray,
+    seed: int,
+    n_resamples: int,
+) -> list[Measured]:
+    """Measure the rates of each group as :func:`measure_rates`, for several ways to call rows by one score.
+
+    All of them are measured on the same resamples, so that more than one costs little more than one.
+    """
+    columns = [rate_sums(truth, calls[0], score), *(_cells(truth, called) for called in calls[1:])]
+
+    def each(sums: FloatArray) -> Rates:
+        found = {f"0 {name}": values for name, values in rates(sums[..., :_RATE_SUMS]).items()}
+        for place in range(1, len(calls)):
+            own = _RATE_SUMS + _CELLS * (place - 1)
+            whole = np.concatenate([sums[..., own : own + _CELLS], sums[..., _CELLS:_RATE_SUMS]], axis=-1)
+            found |= {f"{place} {name}": values for name, values in rates(whole).items()}
+        return found
+
+    measured = _measure(np.column_stack(columns), each, groups, weights, seed, n_resamples)
     drawn = errors_by_chance(score, groups, weights=weights, seed=seed, n_draws=n_resamples)
     actual, other = (effective_cases(weights, groups, counted) for counted in (truth, ~truth))
     cases = {"selection_rate": effective_cases(weights, groups), "tpr": actual, "fnr": actual, "fpr": other}
-    return replace(measured, by_chance={"ece": drawn}, cases=cases, seed=seed)
+    return [
+        Measured(
+            values=_own(measured.values, place),
+            replicates=_own(measured.replicates, place),
+            by_chance={"ece": drawn},
+            cases=cases,
+            seed=seed,
+        )
+        for place in range(len(calls))
+    ]
 
 
 def measure_errors(
@@ -125,11 +164,9 @@ def measure_errors(
 
 def rate_sums(truth: BoolArray, called: BoolArray, score: FloatArray) -> FloatArray:
     """Return, row by row, the terms whose sums the rates are made of; shape ``(n_rows, 15)``."""
-    actual, chosen = truth.astype(np.float64), called.astype(np.float64)
+    actual = truth.astype(np.float64)
     in_bin = np.minimum((score * DEFAULT_BINS).astype(np.int64), DEFAULT_BINS - 1)[:, None] == np.arange(DEFAULT_BINS)
-    # The four cells of the confusion matrix and no differences of them: an empty cell then sums to exactly 0.
-    cells = [actual * chosen, actual * (1 - chosen), (1 - actual) * chosen, (1 - actual) * (1 - chosen)]
-    return np.column_stack([*cells, score, in_bin * (score - actual)[:, None]])
+    return np.column_stack([_cells(truth, called), score, in_bin * (score - actual)[:, None]])
 
 
 def rates(sums: FloatArray) -> Rates:
@@ -246,11 +283,22 @@ def _measure(
     return Measured(values=values, replicates=drawn)
 
 
+def _cells(truth: BoolArray, called: BoolArray) -> FloatArray:
+    """Return the four cells of the confusion matrix and no differences of them: an empty one sums to exactly 0."""
+    actual, chosen = truth.astype(np.float64), called.astype(np.float64)
+    return np.column_stack([actual * chosen, actual * (1 - chosen), (1 - actual) * chosen, (1 - actual) * (1 - chosen)])
+
+
+def _own(found: Mapping[str, FloatArray], place: int) -> dict[str, FloatArray]:
+    mark = f"{place} "
+    return {name.removeprefix(mark): values for name, values in found.items() if name.startswith(mark)}
+
+
 def _why_small(n_rows: int, n_positive: int | None, n_negative: int | None, min_rows: int) -> str:
     if n_rows < min_rows:
-        return f"{n_rows} rows, fewer than {min_rows}"
+        return f"{counted(n_rows, 'row')}, fewer than {min_rows}"
     if n_positive is not None and n_positive < MIN_CASES:
-        return f"{n_positive} rows with the favourable outcome, fewer than {MIN_CASES}"
+        return f"{counted(n_positive, 'row')} with the favourable outcome, fewer than {MIN_CASES}"
     if n_negative is not None and n_negative < MIN_CASES:
-        return f"{n_negative} rows without the favourable outcome, fewer than {MIN_CASES}"
+        return f"{counted(n_negative, 'row')} without the favourable outcome, fewer than {MIN_CASES}"
     return ""

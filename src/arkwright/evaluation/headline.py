@@ -53,6 +53,20 @@ class AuditedColumn(msgspec.Struct, frozen=True, kw_only=True):
     detail: str = ""
 
 
+class ForecastHeadline(msgspec.Struct, frozen=True, kw_only=True):
+    """The scaled errors of a forecast, and its error as a share of the seasonal naive forecast's on the same rows.
+
+    ``drawn_at_random`` says that the rows lie between training rows, which flatters.
+    """
+
+    n_series: int
+    season: int
+    horizon: int
+    metrics: dict[str, Interval]
+    relative_mae: Interval
+    drawn_at_random: bool = False
+
+
 class RegulationHeadline(msgspec.Struct, frozen=True, kw_only=True):
     """What the regulatory flags ended in, for which purpose."""
 
@@ -73,6 +87,8 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     fairness
         Pass, Warning or Fail; None where no groups were compared. ``disparities`` are its judged measures, ``audited``
         what each column ended in, which later evaluations that leave the column out do not undo.
+    forecast
+        How good it is as a forecast; None where nobody asked.
     robustness, robustness_rating
         From 1 to 10, and its rating; None where it was not computed.
     latency_p95_ms
@@ -102,6 +118,7 @@ class Headline(msgspec.Struct, frozen=True, kw_only=True):
     disparities: tuple[DisparityHeadline, ...]
     audited: tuple[AuditedColumn, ...]
     regulation: RegulationHeadline | None
+    forecast: ForecastHeadline | None = None
     robustness: Interval | None
     robustness_rating: str
     latency_p95_ms: float | None
@@ -136,7 +153,7 @@ def headline_of(document: ModelEvaluation, *, favourable: Label | None = None) -
         version=document.subject.version,
         decision=document.verdict.decision,
         confidence=document.verdict.confidence,
-        reasons=tuple(sentence.text for sentence in document.verdict.reasons),
+        reasons=tuple(text for reason in document.verdict.reasons for text in (reason.text, *reason.points)),
         primary_metric=performance.primary_metric,
         metrics={name: performance.metrics[name] for name in shown if name in performance.metrics},
         beats_baseline=performance.beats_baseline.met,
@@ -159,6 +176,7 @@ def headline_of(document: ModelEvaluation, *, favourable: Label | None = None) -
         ),
         audited=_audited(document, favourable),
         regulation=_regulation(document),
+        forecast=_forecast(document),
         robustness=robustness.score if robustness else None,
         robustness_rating=robustness.rating if robustness else "",
         latency_p95_ms=operation.latency.single_row.p95.value_ms if operation else None,
@@ -194,6 +212,20 @@ def _audited(document: ModelEvaluation, favourable: Label | None) -> tuple[Audit
         )
         for column in document.fairness.report.columns
         if column.judged
+    )
+
+
+def _forecast(document: ModelEvaluation) -> ForecastHeadline | None:
+    found = document.forecast
+    if found is None:
+        return None
+    return ForecastHeadline(
+        n_series=found.report.n_series,
+        season=found.season,
+        horizon=found.horizon,
+        metrics={name: found.report.pooled[name] for name in ("mase", "rmsse", "smape", "mae", "rmse")},
+        relative_mae=found.naive.relative_mae,
+        drawn_at_random=found.drawn_at_random,
     )
 
 

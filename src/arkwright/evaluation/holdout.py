@@ -6,7 +6,6 @@ but its identifiers: a sensitive column need not be an input of the model, and a
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -16,9 +15,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from arkwright.core.errors import Unavailable
 from arkwright.core.structs import prepared
-from arkwright.evaluation.stored_file import store_file
+from arkwright.evaluation.stored_file import StoredFile, read_checked, store_file
 from arkwright.kit.objects import WorkspaceObjects
 
 DATA_KIND = "evaluation_data"
@@ -30,13 +28,10 @@ TRAINING_SAMPLE = 10_000
 _PREFIX = "evaluations/rows"
 
 
-class StoredRows(msgspec.Struct, frozen=True, kw_only=True):
+class StoredRows(StoredFile, frozen=True, kw_only=True):
     """A table in the object store; ``sha256`` is over its bytes."""
 
-    key: str
-    sha256: str
     n_rows: int
-    size_bytes: int
 
 
 class EvaluationData(msgspec.Struct, frozen=True, kw_only=True):
@@ -123,14 +118,7 @@ def read_rows(objects: WorkspaceObjects, stored: StoredRows) -> pa.Table:
     Unavailable
         If it is not what was kept.
     """
-    content = objects.get_bytes(stored.key)
-    if hashlib.sha256(content).hexdigest() != stored.sha256:
-        raise Unavailable(
-            f"The rows kept at {stored.key!r} are not those that were kept: their hash differs.",
-            code="evaluation.rows_damaged",
-            hint="Restore the object store from a backup, or evaluate on data of your own.",
-        )
-    return pq.read_table(pa.BufferReader(content))
+    return pq.read_table(pa.BufferReader(read_checked(objects, stored)))
 
 
 def body_of(data: EvaluationData) -> dict[str, Any]:

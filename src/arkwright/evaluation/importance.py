@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from arkwright.evaluation.association import cramers_v_of
 from arkwright.evaluation.intervals import LEVEL
 from arkwright.evaluation.metric import Direction, FloatArray
 from arkwright.evaluation.scored_table import Columns, Predict, kind_of, missing, n_rows_of, sample_rows, take
@@ -325,15 +326,9 @@ def _association(left: npt.NDArray[Any], right: npt.NDArray[Any]) -> float:
 
 
 def _cramer(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64]) -> float:
-    n, n_left, n_right = left.size, int(left.max()) + 1, int(right.max()) + 1
-    if n < 2 or min(n_left, n_right) < 2:
-        return 0.0
-    counts = np.bincount(left * n_right + right, minlength=n_left * n_right).reshape(n_left, n_right) / n
-    expected = counts.sum(axis=1)[:, None] * counts.sum(axis=0)
-    phi = float(((counts - expected) ** 2 / expected).sum())
-    by_chance = (n_left - 1) * (n_right - 1) / (n - 1)
-    smaller = min(n_left - (n_left - 1) ** 2 / (n - 1), n_right - (n_right - 1) ** 2 / (n - 1)) - 1
-    return min(1.0, float(np.sqrt(max(0.0, phi - by_chance) / smaller))) if smaller > 0 else 0.0
+    n_left, n_right = int(left.max()) + 1, int(right.max()) + 1
+    found = cramers_v_of(np.bincount(left * n_right + right, minlength=n_left * n_right).reshape(n_left, n_right))
+    return 0.0 if np.isnan(found) else found
 
 
 def _epsilon(codes: npt.NDArray[np.int64], ranks: FloatArray) -> float:

@@ -24,6 +24,7 @@ from arkwright import __version__
 from arkwright.access import canonical
 from arkwright.core.clock import isoformat
 from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
+from arkwright.core.events import EVALUATION_FILED
 from arkwright.core.structs import prepared
 from arkwright.evaluation.card import IntendedUse, model_card
 from arkwright.evaluation.card_page import render_card_page
@@ -31,13 +32,15 @@ from arkwright.evaluation.card_signature import CARD_PAGE, REPORT, digests_of, s
 from arkwright.evaluation.card_text import render_card
 from arkwright.evaluation.evaluation_request import EvaluationRequest
 from arkwright.evaluation.examination import assemble, section
+from arkwright.evaluation.experiment_outcome import outcome_of
 from arkwright.evaluation.headline import EVIDENCE_KIND, headline_of
 from arkwright.evaluation.material import NotComputed, rows_used
-from arkwright.evaluation.model_evaluation import SECTIONS, DataUsed, ModelEvaluation, SectionName
+from arkwright.evaluation.model_evaluation import ON_REQUEST, SECTIONS, DataUsed, ModelEvaluation, SectionName
 from arkwright.evaluation.report_page import render_report
 from arkwright.evaluation.resources import InstanceType, price_table
+from arkwright.evaluation.retention import Retention, filed_until
 from arkwright.evaluation.service import EVALUATE_KIND
-from arkwright.evaluation.stored_file import StoredFile, read_checked, store_file
+from arkwright.evaluation.stored_file import StoredFile, read_checked, sections_of, store_file
 from arkwright.evaluation.workbench import EvaluationServices, Workbench
 from arkwright.kit.db import UnitOfWork
 from arkwright.kit.jobs import JobCancelled, JobRun
@@ -56,6 +59,7 @@ _TITLES: dict[SectionName, tuple[str, float]] = {
     "explanations": ("Why it answers as it does", 5.0),
     "behaviour": ("Whether it behaves as declared", 1.0),
     "challenge": ("Whether it is better than the other version", 2.0),
+    "forecast": ("How it does as a forecast", 2.0),
 }
 """What is said while a section is computed, and about how much of the time it takes."""
 
@@ -74,6 +78,8 @@ class EvaluateJob:
         The platform's folder: the key that signs cards is in it.
     prices
         Machines and what they cost, as the settings hold them (JSON); empty for the example prices.
+    retention
+        How long files are kept, which each evaluation says.
 
     Raises
     ------
@@ -83,8 +89,11 @@ class EvaluateJob:
 
     kind = EVALUATE_KIND
 
-    def __init__(self, services: EvaluationServices, *, home: Path, prices: str = "") -> None:
+    def __init__(
+        self, services: EvaluationServices, *, home: Path, prices: str = "", retention: Retention | None = None
+    ) -> None:
         self._services = services
+        self._retention = retention or Retention()
         self._home = home
         self._prices = _price_table(prices)
 
@@ -93,22 +102,29 @@ class EvaluateJob:
         request = msgspec.convert(payload, EvaluationRequest)
         with ExitStack() as stack:
             bench = Workbench(self._services, job, request, stack, self._prices)
-            return _Run(self._services, job, request, bench, self._home).run()
+            return _Run(self._services, job, request, bench, self._home, self._retention).run()
 
 
 class _Run:
     """The steps of one evaluation; all it holds can be rebuilt from the results of its steps."""
 
     def __init__(
-        self, services: EvaluationServices, job: JobRun, request: EvaluationRequest, bench: Workbench, home: Path
+        self,
+        services: EvaluationServices,
+        job: JobRun,
+        request: EvaluationRequest,
+        bench: Workbench,
+        home: Path,
+        retention: Retention,
     ) -> None:
         self._services = services
         self._job = job
         self._request = request
         self._bench = bench
         self._home = home
+        self._retention = retention
         self._objects: WorkspaceObjects = services.objects.for_workspace(job.context.workspace_id)
-        self._work = f"jobs/{job.job_id}/sections"
+        self._work = sections_of(job.job_id)
 
     def run(self) -> dict[str, Any]:
         job = self._job
@@ -140,13 +156,14 @@ class _Run:
         done: dict[SectionName, StoredFile] = {}
         missing: dict[SectionName, str] = {}
         rows: dict[str, int] = {}
-        total, spent = sum(weight for _, weight in _TITLES.values()), 0.0
-        for position, name in enumerate(SECTIONS, start=1):
+        asked = SECTIONS if self._request.forecast is None else (*SECTIONS, *ON_REQUEST)
+        total, spent = sum(_TITLES[name][1] for name in asked), 0.0
+        for position, name in enumerate(asked, start=1):
             self._job.raise_if_cancelled()
             title, weight = _TITLES[name]
             fraction = _FROM + (_TO - _FROM) * spent / total
             self._job.progress(
-                fraction, f"{title} ({position} of {len(SECTIONS)}).", section=name, sections_done=position - 1
+                fraction, f"{title} ({position} of {len(asked)}).", section=name, sections_done=position - 1
             )
             left = self._take(name, done)
             if left["file"]:
@@ -202,12 +219,13 @@ class _Run:
         bench = self._bench
         with self._job.read() as unit:
             made_at = unit.clock.now()
+        sections = self._read(done)
         document = assemble(
             bench.subject,
             data,
-            self._read(done),
+            sections,
             missing,
-            bench.facts(),
+            bench.facts(sections.get("behaviour")),
             bench.options,
             fold_values=bench.fold_scores(),
             software=_software(),
@@ -218,6 +236,7 @@ class _Run:
             "file": msgspec.to_builtins(self._store(content, "json")),
             "headline": msgspec.to_builtins(headline),
             "missing": [name for name in SECTIONS if getattr(document, name) is None],
+            "outcome": outcome_of(document),
             "bundle_digest": document.subject.bundle_digest,
             "title": f"{headline.model_name} {headline.version}",
             # Recorded with the step, so that a card is the same one after a crash; the document has no clock.
@@ -263,7 +282,13 @@ class _Run:
         return {"document": stored, **msgspec.to_builtins(files)}
 
     def _file(self, unit: UnitOfWork, document: dict[str, Any], files: dict[str, Any]) -> dict[str, Any]:
-        body = {**document["headline"], "files": files, "profile": self._request.profile}
+        compared = bool(document["headline"]["compared_with"])
+        body = {
+            **document["headline"],
+            "files": files,
+            "profile": self._request.profile,
+            "kept_until": filed_until(self._retention, document["made_at"], compared=compared),
+        }
         row = self._services.governance.file(unit, EVIDENCE_KIND, document["bundle_digest"], body)
         self._services.governance.link(
             unit, ("model_version", self._request.model_version_id), ("evidence", row.id), {"kind": EVIDENCE_KIND}
@@ -276,6 +301,8 @@ class _Run:
             fairness_report_uri="" if "fairness" in missing else f"{place}/report#fairness",
             explainability_uri="" if "explanations" in missing else f"{place}/report#explanations",
         )
+        outcome = document["outcome"]
+        unit.emit(EVALUATION_FILED, self._request.model_version_id, {"evaluation_id": row.id, **outcome})
         return {"evaluation_id": row.id}
 
     def _store(self, content: bytes, ending: str) -> StoredFile:

@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import counted, written
 
 Columns = Mapping[str, npt.NDArray[Any]]
 Predict = Callable[[Columns], Any]
@@ -252,7 +253,7 @@ def time_batches(
                 code="evaluation.batch_size",
                 hint="Give batch sizes of one row or more.",
             )
-        reason = f"the sample has only {n_rows:,} rows" if size > n_rows else ""
+        reason = f"the sample has only {counted(n_rows, 'row')}" if size > n_rows else ""
         if not reason and clock() >= deadline and found:
             reason = f"the time budget of {budget_seconds:g} seconds was used up by smaller batches"
         if reason:
@@ -377,7 +378,9 @@ def check_latency(
         return LatencyRequirement(verdict="unknown", detail=f"{percentile} is not known, because {found.reason}.")
     return LatencyRequirement(
         verdict="met" if found.value_ms <= limit_ms else "not met",
-        detail=f"{percentile} of one row is {found.value_ms:.3g} ms; at most {limit_ms:g} ms are allowed.",
+        detail=(
+            f"{percentile} of one row is {written(found.value_ms, 3)} ms; at most {written(limit_ms)} ms are allowed."
+        ),
     )
 
 

@@ -16,6 +16,8 @@ from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavail
 from arkwright.evaluation.classification import classification_replicates
 from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
+from arkwright.evaluation.declared_slices import DeclaredSlice
+from arkwright.evaluation.forecast_timeline import Timeline
 from arkwright.evaluation.intervals import DEFAULT_RESAMPLES
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.model_evaluation import SectionName, Subject
@@ -24,8 +26,10 @@ from arkwright.evaluation.regression import regression_metrics
 from arkwright.evaluation.regulation import Purpose
 from arkwright.evaluation.report import PRIMARY_METRIC
 from arkwright.evaluation.resources import InstanceType
+from arkwright.evaluation.retraining import KeptTraining
 from arkwright.evaluation.scored_table import Columns, Predict, n_rows_of, sample_rows, take
 from arkwright.evaluation.thresholds import Costs
+from arkwright.evaluation.training_effort import TrainingEffort
 
 Profile = Literal["quick", "full"]
 Given = ParamSpec("Given")
@@ -43,6 +47,7 @@ ROWS: dict[Profile, dict[SectionName, int]] = {
         "explanations": 5_000,
         "behaviour": 10_000,
         "challenge": 200_000,
+        "forecast": ALL,
     },
     "quick": {
         "performance": ALL,
@@ -54,6 +59,7 @@ ROWS: dict[Profile, dict[SectionName, int]] = {
         "explanations": 500,
         "behaviour": 1_000,
         "challenge": 20_000,
+        "forecast": ALL,
     },
 }
 """At most so many rows, by section. Metrics are computed on all rows; the rest asks about means and shares, which a
@@ -74,7 +80,10 @@ class NotComputed(Invalid):
 
 @dataclass(frozen=True)
 class Baseline:
-    """The version to compare with: it answers the same rows; ``seen`` says why it may have been trained on them."""
+    """The version to compare with: it answers the same rows; ``seen`` says why it may have been trained on them.
+
+    ``effort`` is what its training took, None where that is not known.
+    """
 
     subject: Subject
     signature: Signature
@@ -82,6 +91,7 @@ class Baseline:
     sizes: Mapping[str, int] = field(default_factory=dict)
     predictor: Predictor | None = None
     seen: str = ""
+    effort: TrainingEffort | None = None
 
 
 @dataclass(frozen=True)
@@ -101,8 +111,12 @@ class Material:
         What the trivial model answers for these rows, or one row of it for all.
     sensitive
         Columns that say who a row is about, each of shape (n_rows,); they need not be inputs.
+    slice_columns
+        Columns that the declared slices go by, each of shape (n_rows,); they need not be inputs.
     training
         Rows the model was trained on (a sample will do); what is usual is learnt from them.
+    retraining
+        Such rows with their outcome, and the learner, where it can be trained again.
     predictor
         Of a compiled bundle; None for a model that runs in a process of its own.
     load
@@ -111,10 +125,14 @@ class Material:
         Bytes by file of the bundle.
     learner
         The learning algorithm, as the subject names it.
+    effort
+        What its training took; None where that is not known.
     behaviour
         The text of the behaviour tests (YAML), or empty.
     baseline
         The version to compare with.
+    timeline
+        Where the rows are in time, for those who asked to see a forecast in them.
     purpose, solely_automated, gives_reasons, semantics
         What is known of its use, for the regulatory flags.
     prices
@@ -129,13 +147,17 @@ class Material:
     truth: npt.NDArray[Any]
     reference_scores: FloatArray
     sensitive: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
+    slice_columns: Mapping[str, npt.NDArray[Any]] = field(default_factory=dict)
     training: Columns | None = None
+    retraining: KeptTraining | None = None
     predictor: Predictor | None = None
     load: Callable[[], Predict] | None = None
     sizes: Mapping[str, int] = field(default_factory=dict)
     learner: str = ""
+    effort: TrainingEffort | None = None
     behaviour: str = ""
     baseline: Baseline | None = None
+    timeline: Timeline | None = None
     purpose: Purpose = "unknown"
     solely_automated: bool | None = None
     gives_reasons: bool | None = None
@@ -178,6 +200,8 @@ class Options:
         By numeric sensitive column, the edges of its groups, or how many quantile groups; quartiles by default.
     limits
         What counterfactuals may not change. Sensitive columns are always fixed.
+    slices
+        Rows that are to be measured by themselves.
     hypothesis, guardrails, criteria, margin, minimum_improvement
         For the comparison with a baseline: see :mod:`arkwright.evaluation.decision`.
     max_rows
@@ -194,6 +218,7 @@ class Options:
     wanted_per_second: float = 10.0
     sensitive_bins: Mapping[str, Sequence[float] | int] = field(default_factory=dict)
     limits: tuple[ColumnLimit, ...] = ()
+    slices: tuple[DeclaredSlice, ...] = ()
     hypothesis: str = ""
     guardrails: tuple[Guardrail, ...] = ()
     criteria: tuple[Criterion, ...] = ()
@@ -262,6 +287,8 @@ def rows_used(name: SectionName, material: Material, options: Options) -> int:
     [1000000, 200000, 2000]
     """
     limit = options.max_rows.get(name, ROWS[options.profile][name])
+    if name == "challenge" and material.timeline is not None:
+        limit = ALL  # a step between two that are left out would count as their neighbour
     return int(min(material.truth.size, limit))
 
 

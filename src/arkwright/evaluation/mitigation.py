@@ -9,7 +9,8 @@ Three strategies:
   (both :mod:`arkwright.evaluation.fair_training`).
 
 Deciding by a threshold per group uses the sensitive attribute at the moment of decision. Where law forbids that (12 CFR
-1002.4(a) for credit in the US), only the two that act on training are open; each effect says so in ``caution``.
+1002.4(a) for credit in the US), only the two that act on training may be open; each effect says so in ``caution``. They
+look at the attribute while training, and whether that is allowed is a question for counsel as well.
 """
 
 from __future__ import annotations
@@ -34,6 +35,27 @@ from arkwright.evaluation.metric import FloatArray, IntArray
 
 Refit = Callable[[IntArray, FloatArray, IntArray], FloatArray]
 """Takes training rows, their weights and the rows to score; answers with the scores P(class 1)."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingRows:
+    """Rows the real model was trained on, which none of the measured rows is among, and how to train it on them again.
+
+    Attributes
+    ----------
+    truth
+        0 or 1, where 1 is favourable, shape ``(n_rows,)``.
+    sensitive
+        The group of each.
+    refit
+        Takes row weights (None for no others than the training's own) and answers with the scores P(class 1) of all
+        rows that are measured on.
+    """
+
+    truth: npt.NDArray[Any]
+    sensitive: GroupValues
+    refit: Callable[[FloatArray | None], FloatArray]
+
 
 _MEASURES = (
     "disparate_impact_ratio",
@@ -68,7 +90,8 @@ class Effect(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     benefit_per_accuracy_lost
         None where no accuracy was lost, or nothing was gained.
     reference
-        What "before" is: ``the model``, or ``a small model`` trained the same way without mitigation.
+        What "before" is: ``the model``; ``a small model``, or the same learner on a part of its training rows, trained
+        the same way without mitigation.
     reason
         Why the strategy has no figures.
     """
@@ -108,7 +131,7 @@ def compare_mitigations(
     *,
     column: str,
     features: npt.NDArray[Any] | None = None,
-    refit: Refit | None = None,
+    training: TrainingRows | None = None,
     threshold: float = 0.5,
     bound: float = BOUND,
     seed: int = 0,
@@ -125,9 +148,9 @@ def compare_mitigations(
         P(class 1) of the model as it is, on rows it was not trained on.
     features
         Numeric inputs for the strategies that train; without them, or with NaN in them, these say so instead.
-    refit
-        Trains the real model on given rows with given weights; without it reweighing is estimated with a small
-        logistic regression on ``features``.
+    training
+        To train the real model again, with and without weights; without it reweighing is estimated with a small
+        logistic regression on ``features``, trained on half of the rows.
 
     Raises
     ------
@@ -153,7 +176,7 @@ def compare_mitigations(
     effects = [_threshold_effect(scene, given, objective, bound) for objective in OBJECTIVES]
     # One thread: many on a busy machine wait for each other.
     with importlib.import_module("threadpoolctl").threadpool_limits(1):
-        effects += _training_effects(scene, features, refit, bound)
+        effects += _training_effects(scene, features, training, bound)
     return MitigationReport(
         column=column,
         effects=tuple(sorted(effects, key=_rank)),
@@ -210,7 +233,7 @@ def _threshold_effect(scene: _Scene, score: FloatArray, objective: Objective, bo
 
 
 def _training_effects(
-    scene: _Scene, features: npt.NDArray[Any] | None, refit: Refit | None, bound: float
+    scene: _Scene, features: npt.NDArray[Any] | None, training: TrainingRows | None, bound: float
 ) -> list[Effect]:
     matrix = None if features is None else np.asarray(features, dtype=np.float64)
     if matrix is not None and (matrix.ndim != 2 or matrix.shape[0] != scene.truth.size):
@@ -225,20 +248,7 @@ def _training_effects(
     elif not np.isfinite(matrix).all():
         problem = "the inputs have missing or infinite values, which the small model cannot take"
     small = None if problem or matrix is None else _small_refit(matrix, scene.truth)
-    weights = reweighing_weights(scene.truth[scene.choosing], scene.subset(scene.choosing))
-    reweighing = Effect(
-        strategy="reweighing",
-        objective="demographic_parity",
-        summary=f"Retrain with row weights from {weights.min():.3g} to {weights.max():.3g}.",
-        reference="a small model" if refit is None else "the model, retrained",
-    )
-    trainer, effects = refit or small, []
-    if trainer is None:
-        effects.append(msgspec.structs.replace(reweighing, reason=problem))
-    else:
-        plain = trainer(scene.choosing, np.ones(scene.choosing.size), scene.measuring)
-        fairer = trainer(scene.choosing, weights, scene.measuring)
-        effects.append(_with_figures(reweighing, scene, plain >= scene.threshold, fairer >= scene.threshold))
+    effects = [_reweighing(scene, small, training, problem)]
     for objective in OBJECTIVES:
         effect = Effect(
             strategy="constrained training",
@@ -264,6 +274,30 @@ def _training_effects(
         after = model.predict(matrix[scene.measuring]) >= 0.5
         effects.append(_with_figures(effect, scene, plain >= 0.5, after))
     return effects
+
+
+def _reweighing(scene: _Scene, small: Refit | None, training: TrainingRows | None, problem: str) -> Effect:
+    if training is None:
+        truth, groups = scene.truth[scene.choosing], scene.subset(scene.choosing)
+        reference = "a small model"
+    else:
+        truth, groups = np.asarray(training.truth), groups_of(training.sensitive)
+        reference = f"the same learner, trained again on {truth.size:,} of its training rows"
+    weights = reweighing_weights(truth, groups)
+    effect = Effect(
+        strategy="reweighing",
+        objective="demographic_parity",
+        summary=f"Retrain with row weights from {weights.min():.3g} to {weights.max():.3g}.",
+        reference=reference,
+    )
+    if training is not None:
+        plain, fairer = training.refit(None)[scene.measuring], training.refit(weights)[scene.measuring]
+    elif small is not None:
+        plain = small(scene.choosing, np.ones(scene.choosing.size), scene.measuring)
+        fairer = small(scene.choosing, weights, scene.measuring)
+    else:
+        return msgspec.structs.replace(effect, reason=problem)
+    return _with_figures(effect, scene, plain >= scene.threshold, fairer >= scene.threshold)
 
 
 def _with_figures(effect: Effect, scene: _Scene, before: npt.NDArray[np.bool_], after: npt.NDArray[np.bool_]) -> Effect:

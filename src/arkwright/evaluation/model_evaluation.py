@@ -25,8 +25,12 @@ from arkwright.evaluation.counterfactual import CounterfactualSearch
 from arkwright.evaluation.decision import Recommendation, VersionDecision
 from arkwright.evaluation.definition_of_done import DefinitionOfDone
 from arkwright.evaluation.fairness import FairnessReport
+from arkwright.evaluation.fairness_at_threshold import FairnessAtThreshold
+from arkwright.evaluation.forecast_errors import ErrorDependence, ErrorGrowth, NaiveForecast, TimeSpan
+from arkwright.evaluation.forecast_steps import Spacing
+from arkwright.evaluation.forecasting import ForecastReport
 from arkwright.evaluation.importance import GroupImportance
-from arkwright.evaluation.intervals import FoldSpread
+from arkwright.evaluation.intervals import FoldSpread, Interval
 from arkwright.evaluation.latency import LatencyProfile, LatencyRequirement
 from arkwright.evaluation.mitigation import MitigationReport
 from arkwright.evaluation.optimisation_hints import OptimisationHints
@@ -52,6 +56,7 @@ SectionName = Literal[
     "explanations",
     "behaviour",
     "challenge",
+    "forecast",
 ]
 SECTIONS: tuple[SectionName, ...] = (
     "performance",
@@ -65,6 +70,9 @@ SECTIONS: tuple[SectionName, ...] = (
     "challenge",
 )
 """The sections in the order in which they are computed and read."""
+
+ON_REQUEST: tuple[SectionName, ...] = ("forecast",)
+"""Sections that are computed after the others where somebody asked for them; elsewhere nothing is said of them."""
 
 
 class Subject(msgspec.Struct, frozen=True, kw_only=True):
@@ -132,13 +140,17 @@ class CalibrationSection(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class FairnessSection(msgspec.Struct, frozen=True, kw_only=True):
-    """For whom it works; ``status`` is the worst of fairness and regulation."""
+    """For whom it works; ``status`` is the worst of fairness and regulation.
+
+    ``at_threshold`` is the audit at the threshold that was chosen, where that decides otherwise than the one in use.
+    """
 
     status: Literal["Pass", "Warning", "Fail"]
     report: FairnessReport
     proxies: tuple[ProxyReport, ...] = ()
     mitigation: tuple[MitigationReport, ...] = ()
     regulation: RegulatoryReport | None = None
+    at_threshold: FairnessAtThreshold | None = None
     notes: tuple[str, ...] = ()
 
 
@@ -183,11 +195,67 @@ class ChallengeSection(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
 
 
+class ForecastSection(msgspec.Struct, frozen=True, kw_only=True):
+    """How good it is as a forecast of time-ordered rows.
+
+    Attributes
+    ----------
+    time, series
+        The columns that were named; ``series`` is empty where there is one series.
+    season, horizon
+        In steps, as they were given.
+    first, last, n_steps
+        The times that were evaluated.
+    spacing, every
+        How steps were counted, and how far apart two are; see :mod:`arkwright.evaluation.forecast_steps`.
+    report
+        The metrics. Of very many series the worst are listed.
+    against_training
+        ``1 - MASE``: the share by which it errs less than the seasonal naive forecast did in training.
+    naive
+        The seasonal naive forecast on the same rows.
+    spans, growth
+        The errors over time.
+    bias
+        Mean of truth less answer: above zero, answers are too low.
+    dependence
+        Whether errors repeat.
+    history
+        Where earlier values came from; empty where there were none.
+    n_seen
+        How many evaluated rows the history held too.
+    drawn_at_random
+        Whether the evaluated rows lie between training rows, which flatters a forecast.
+    """
+
+    time: str
+    series: str = ""
+    season: int
+    horizon: int
+    first: str
+    last: str
+    n_steps: int
+    spacing: Spacing
+    every: str = ""
+    report: ForecastReport
+    against_training: float | None = None
+    naive: NaiveForecast
+    spans: tuple[TimeSpan, ...] = ()
+    growth: ErrorGrowth
+    bias: Interval
+    dependence: ErrorDependence
+    history: str = ""
+    n_seen: int = 0
+    drawn_at_random: bool = False
+    notes: tuple[str, ...] = ()
+
+
 class Sentence(msgspec.Struct, frozen=True, kw_only=True):
-    """A sentence for people, and the JSON pointers of the numbers in it."""
+    """A sentence for people, and the JSON pointers of the numbers in it; ``points`` are listed below it."""
 
     text: str
     evidence: tuple[str, ...] = ()
+    points: tuple[str, ...] = ()
 
 
 class GoNoGo(msgspec.Struct, frozen=True, kw_only=True):
@@ -239,6 +307,7 @@ class ModelEvaluation(msgspec.Struct, frozen=True, kw_only=True):
     explanations: ExplanationSection | None = None
     behaviour: BehaviourReport | None = None
     challenge: ChallengeSection | None = None
+    forecast: ForecastSection | None = None
     definition_of_done: DefinitionOfDone | None = None
     fold_spread: FoldSpread | None = None
     not_done: dict[str, str] = {}

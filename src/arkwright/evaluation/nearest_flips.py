@@ -29,11 +29,11 @@ import numpy.typing as npt
 
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label
-from arkwright.evaluation.calibration import wilson_interval
 from arkwright.evaluation.classification import predicted_codes
 from arkwright.evaluation.intervals import Interval, bootstrap, interval
 from arkwright.evaluation.metric import FloatArray, IntArray
 from arkwright.evaluation.probe import ask, inputs_of, spread_of
+from arkwright.evaluation.proportion import wilson_interval
 from arkwright.evaluation.report import as_probability
 from arkwright.evaluation.scored_table import Columns, Predict, missing, sample_rows, take
 from arkwright.evaluation.skill import not_computable

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.latency import StageTime
 from arkwright.evaluation.metric import METRICS
 
@@ -258,7 +259,7 @@ def _pruning(measured: Measured, shares: Mapping[str, float | None], tolerance: 
     of = "of the evaluation's time" if evaluating is None else f"of the time (evaluation takes {evaluating:.0%} of it)"
     return Hint(
         kind="pruning",
-        reason=f"the trees after {enough.n_trees:,} of {whole.n_trees:,} add at most {tolerance:.2g} {title}",
+        reason=f"the trees after {enough.n_trees:,} of {whole.n_trees:,} add at most {written(tolerance, 2)} {title}",
         action=f"Keep the first {enough.n_trees:,} trees.",
         expected=f"about {saved:.0%} less {of}, {spared:.0%} fewer trees to store",
         time_saved=None if evaluating is None else saved,
@@ -281,8 +282,8 @@ def _fewer_members(measured: Measured, shares: Mapping[str, float | None], toler
     title = METRICS[measured.metric].title
     return Hint(
         kind="fewer_members",
-        reason=f"without {dearest.name!r} the ensemble loses {max(costs[dearest.name], 0.0):.2g} {title}, and it takes "
-        f"{dearest.time_share:.0%} of the evaluation's time",
+        reason=f"without {dearest.name!r} the ensemble loses {written(max(costs[dearest.name], 0.0), 2)} {title}, and "
+        f"it takes {dearest.time_share:.0%} of the evaluation's time",
         action=f"Take {dearest.name!r} out of the ensemble and measure again."
         + (f" {others} more could go, each measured alone: not all at once." if others else ""),
         expected=f"about {saved:.0%} less time{' in evaluation' if evaluating is None else ''}",
@@ -320,7 +321,7 @@ def _alternative(
         if known is not None
     ]
     change = "loses" if lost > 0 else "gains"
-    reason = f"{best.name} was measured and {change} {abs(lost):.2g} {METRICS[measured.metric].title}"
+    reason = f"{best.name} was measured and {change} {written(abs(lost), 2)} {METRICS[measured.metric].title}"
     hop = shares.get(_PROCESS)
     if kind == "compile" and hop is not None:
         reason += f"; {hop:.0%} of the time now is the way to the model's own process"

@@ -26,11 +26,11 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.contracts import Signature
-from arkwright.evaluation.calibration import wilson_interval
 from arkwright.evaluation.classification import areas
 from arkwright.evaluation.intervals import Interval, bootstrap, interval
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.probe import as_text, ask, inputs_of, spread_of
+from arkwright.evaluation.proportion import wilson_interval
 from arkwright.evaluation.report import as_probability
 from arkwright.evaluation.scored_table import Columns, Predict, sample_rows, take
 from arkwright.evaluation.skill import not_computable

@@ -226,9 +226,14 @@ def diebold_mariano_test(
 
 
 def holm_adjusted(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
-    """Adjust p-values so that, with all of them below alpha called significant, one false call has probability alpha.
+    r"""Adjust p-values so that, with all of them below alpha called significant, one false call has probability alpha.
 
-    What is None stays None and does not count as a test.
+    With the p-values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (k - j + 1)\, p_{(j)})`,
+    whatever the dependence between the tests. What is None stays None and does not count as a test.
+
+    References
+    ----------
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6(2), 1979.
 
     Examples
     --------

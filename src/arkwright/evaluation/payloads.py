@@ -5,7 +5,17 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictFloat,
+    StrictInt,
+    StrictStr,
+    WithJsonSchema,
+    model_validator,
+)
 
 from arkwright.evaluation.personal_columns import Semantics
 from arkwright.evaluation.regulation import Purpose
@@ -19,6 +29,8 @@ _MOST_COLUMNS = 50
 _MOST_STATEMENTS = 20
 _MOST_LEVELS = 200
 _LONGEST_YAML = 200_000
+_MOST_REPORTS = 50
+_MOST_KINDS = 50
 
 
 class EvaluationSource(BaseModel):
@@ -88,6 +100,42 @@ class CounterfactualLimit(BaseModel):
     levels: list[str] = Field([], max_length=_MOST_LEVELS)
 
 
+class ForecastOptions(BaseModel):
+    """Score the rows as a forecast, for a model that answers a number over time-ordered rows.
+
+    ``history`` holds earlier values of the series; left out, the dataset version that the model was trained on.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    time: ColumnName = Field(description="The column that says when a row is.")
+    series: str = Field("", max_length=500, description="The column that tells series apart; empty for one series.")
+    season: int = Field(1, le=1_000_000, description="Steps in a season: 12 for months with a yearly one, 1 for none.")
+    horizon: int = Field(1, le=1_000_000, description="How many steps ahead the answers are made.")
+    history: EvaluationSource | None = None
+
+
+class NumberBounds(BaseModel):
+    """A number from ``low`` on and below ``high``; one of the two may be left out."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    low: float | None = Field(None, ge=-1e18, le=1e18)
+    high: float | None = Field(None, ge=-1e18, le=1e18)
+
+
+SliceValue = StrictBool | StrictInt | StrictFloat | StrictStr | None
+
+
+class SliceDefinition(BaseModel):
+    """Rows to be measured by themselves: by column a value, any of several values, or bounds; null is missing."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, max_length=200)
+    where: dict[ColumnName, SliceValue | list[SliceValue] | NumberBounds] = Field(min_length=1, max_length=20)
+
+
 class CardDetails(BaseModel):
     """What only people can say of a model; what is left out is "Not stated." on the card."""
 
@@ -155,6 +203,10 @@ class CreateEvaluation(BaseModel):
     limits: list[CounterfactualLimit] = Field(
         [], max_length=_MOST_COLUMNS, description="How a counterfactual may change the others."
     )
+    slices: list[SliceDefinition] = Field(
+        [], max_length=_MOST_COLUMNS, description="Rows that are measured by themselves, beside all others."
+    )
+    forecast: ForecastOptions | None = None
     no_people: str = Field(
         "",
         max_length=500,
@@ -210,6 +262,7 @@ class Evaluation(BaseModel):
     beats_baseline: bool
     fairness: str | None
     disparities: list[dict[str, Any]]
+    forecast: dict[str, Any] | None = None
     audited: list[dict[str, Any]] = []
     regulation: dict[str, Any] | None = None
     robustness: dict[str, Any] | None
@@ -228,5 +281,135 @@ class Evaluation(BaseModel):
     seed: int
     not_done: dict[str, str]
     files: dict[str, EvaluationFile]
+    kept_until: datetime | None = Field(None, description="Until when the report is kept; null: for ever.")
+    removed_at: datetime | None = Field(None, description="When the report was removed; null: it is there.")
     created_by: str
     created_at: datetime
+
+
+class JunitReports(BaseModel):
+    """Tests of one scope: the JUnit XML files that their runner wrote."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    scope: Literal["unit", "model", "integration"]
+    junit: list[Annotated[str, Field(min_length=1)]] = Field(
+        min_length=1, max_length=_MOST_REPORTS, description="The files' contents; 3.5 million characters each."
+    )
+
+
+class LoadTestResult(BaseModel):
+    """What a load test measured, as ``arkwright load-test --json`` answers; the platform judges it itself."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    deployment_id: str = Field(min_length=1, max_length=40)
+    deployment: str = Field(max_length=200)
+    rate_per_second: float = Field(gt=0, le=1e6)
+    seconds: float = Field(gt=0, le=1e6)
+    p95_limit_ms: float = Field(gt=0, le=3_600_000)
+    max_error_share: float = Field(0.0, ge=0, lt=1)
+    n_requests: int = Field(ge=1, le=10**9)
+    statuses: dict[Annotated[str, Field(max_length=40)], Annotated[int, Field(ge=0, le=10**9)]] = Field(
+        max_length=_MOST_KINDS, description="Requests by status; 200 only where the model itself answered."
+    )
+    achieved_per_second: float = Field(ge=0, le=1e9)
+    p50_ms: float = Field(ge=0, le=1e12)
+    p95_ms: float = Field(ge=0, le=1e12)
+    p99_ms: float = Field(ge=0, le=1e12)
+    max_ms: float = Field(ge=0, le=1e12)
+    client_late_share: float = Field(0.0, ge=0, le=1)
+    client_cpu_share: float = Field(0.0, ge=0, le=1e6)
+    versions: dict[Annotated[str, Field(max_length=40)], Annotated[int, Field(ge=0, le=10**9)]] = Field(
+        max_length=_MOST_KINDS, description="Answers of the model by the version that gave them."
+    )
+    rows: str = Field("", max_length=1_000)
+    n_rows: int = Field(0, ge=0, le=10**9)
+
+
+class DashboardPage(BaseModel):
+    """A page on which people watch the model in operation."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    url: str = Field(min_length=1, max_length=2_000)
+    title: str = Field("", max_length=200)
+
+
+class CreateAttestation(BaseModel):
+    """State one thing about a model version: exactly one of the four."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"dashboard": {"url": "https://grafana.example.org/d/churn", "title": "Churn in operation"}}]
+        },
+    )
+
+    tests: JunitReports | None = None
+    load_test: LoadTestResult | None = None
+    dashboard: DashboardPage | None = None
+    rollback_procedure: str | None = Field(
+        None, min_length=1, max_length=2_000, description="Where it is written down, or what to do."
+    )
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = (self.tests, self.load_test, self.dashboard, self.rollback_procedure)
+        if sum(part is not None for part in given) != 1:
+            raise ValueError("give one of tests, load_test, dashboard and rollback_procedure")
+        return self
+
+
+class Attestation(BaseModel):
+    """What was stated, by whom and when; ``counts`` tells if it is the newest of its kind (of tests: of its scope).
+
+    ``passed`` is null where there is nothing to pass, or no test was run.
+    """
+
+    id: str
+    kind: Literal["tests", "load_test", "dashboard", "rollback_procedure"]
+    scope: str
+    summary: str
+    passed: bool | None
+    counts: bool
+    content: dict[str, Any]
+    bundle_digest: str
+    created_by: str
+    created_at: datetime
+
+
+class DefinitionOfDoneItem(BaseModel):
+    """One of the eleven items; ``remedy`` says what to do where it is not met."""
+
+    key: str
+    title: str
+    status: Literal["met", "not_met", "unknown"]
+    evidence: list[str]
+    reason: str
+    remedy: str
+
+
+class VersionDefinitionOfDone(BaseModel):
+    """How far a version is from done, by what is known now; ``decision`` is the newest evaluation's verdict."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    model_version_id: str
+    model_name: str
+    version: str
+    evaluation_id: str | None
+    decision: str | None
+    items: list[DefinitionOfDoneItem]
+    n_met: int
+    n_not_met: int
+    n_unknown: int
+    percent_complete: int
+    done: bool
+    summary: str
+
+
+class KeptRows(BaseModel):
+    """Rows that were kept out of a version's training, as a request carries them."""
+
+    instances: list[dict[str, Any]]

@@ -31,6 +31,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
+from arkwright.evaluation.association import cramers_v_of
 from arkwright.evaluation.classification import areas, mean_area, one_vs_rest
 from arkwright.evaluation.groups import MISSING, GroupValues, groups_of
 from arkwright.evaluation.intervals import Interval, bootstrap, interval, resamples_for
@@ -157,15 +158,8 @@ def cramers_v(first: IntArray, second: IntArray) -> float:
     (1.0, 0.0)
     """
     one, other = (np.unique(codes, return_inverse=True)[1] for codes in (first, second))
-    n_one, n_other, n_rows = int(one.max(initial=0)) + 1, int(other.max(initial=0)) + 1, one.size
-    if n_one < 2 or n_other < 2:
-        return float("nan")
-    table = np.bincount(one * n_other + other, minlength=n_one * n_other).reshape(n_one, n_other)
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n_rows
-    phi_squared = float((np.square(table - expected) / expected).sum()) / n_rows
-    corrected = max(0.0, phi_squared - (n_one - 1) * (n_other - 1) / (n_rows - 1))
-    sides = [size - (size - 1) ** 2 / (n_rows - 1) for size in (n_one, n_other)]
-    return float(min(1.0, np.sqrt(corrected / (min(sides) - 1.0)))) if min(sides) > 1.0 else float("nan")
+    n_one, n_other = int(one.max(initial=0)) + 1, int(other.max(initial=0)) + 1
+    return cramers_v_of(np.bincount(one * n_other + other, minlength=n_one * n_other).reshape(n_one, n_other))
 
 
 def correlation_ratio(values: FloatArray, codes: IntArray) -> float:

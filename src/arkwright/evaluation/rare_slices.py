@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from arkwright.contracts import Signature
 from arkwright.evaluation.classification import predicted_codes
-from arkwright.evaluation.intervals import Interval, bootstrap, interval
+from arkwright.evaluation.intervals import Interval, bootstrap, interval, rare_classes
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.probe import as_text, inputs_of
 from arkwright.evaluation.report import as_probability
@@ -155,7 +155,7 @@ def _on_slice(
     value = float(metrics_of(stick.task, truth, given)[stick.metric])
     if not np.isfinite(value):
         return not_computable("the slice has rows of one class only" if stick.task != "regression" else "undefined")
-    strata = None if stick.task == "regression" else truth.astype(np.int64)
+    strata = None if stick.task == "regression" else rare_classes(truth.astype(np.int64))
     replicates = bootstrap(
         lambda weights: {"metric": np.asarray(metrics_of(stick.task, truth, given, weights)[stick.metric])},
         truth.size,

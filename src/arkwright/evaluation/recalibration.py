@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.calibration import (
     DEFAULT_BINS,
     LOGIT_EDGE,
@@ -32,7 +33,14 @@ from arkwright.evaluation.calibration import (
     logit,
     plain_ece,
 )
-from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, Interval, bootstrap, interval, resamples_for
+from arkwright.evaluation.intervals import (
+    DEFAULT_RESAMPLES,
+    Interval,
+    bootstrap,
+    interval,
+    rare_classes,
+    resamples_for,
+)
 from arkwright.evaluation.metric import FloatArray, IntArray
 
 Method = Literal["none", "platt", "isotonic"]
@@ -243,7 +251,7 @@ def compare_calibrations(
         codes.size,
         seed=seed,
         n_resamples=resamples_for(codes.size, n_resamples),
-        strata=codes,
+        strata=rare_classes(codes),
     )
     results = tuple(
         MethodResult(
@@ -264,13 +272,15 @@ def _recommended(results: Sequence[MethodResult], n_folds: int) -> CalibrationCo
     best = max(helps, key=lambda item: item.improvement.value or 0.0, default=by_name["none"])
     before = by_name["none"]
     if best.method == "none":
-        detail = f"No recalibration clearly lowers the Brier score of {before.brier:.4g} on rows it was not fitted on."
+        brier = written(before.brier)
+        detail = f"No recalibration clearly lowers the Brier score of {brier} on rows it was not fitted on."
     else:
-        gain = best.improvement
+        found = best.improvement
+        gain, low, high = (written(each or 0.0, 2) for each in (found.value, found.low, found.high))
         detail = (
-            f"The {best.method} map lowers the Brier score from {before.brier:.4g} to {best.brier:.4g} on rows it was "
-            f"not fitted on (by {gain.value:.2g}, 95 % interval {gain.low:.2g} to {gain.high:.2g}), and the ECE from "
-            f"{before.ece:.3g} to {best.ece:.3g}."
+            f"The {best.method} map lowers the Brier score from {written(before.brier)} to {written(best.brier)} on "
+            f"rows it was not fitted on (by {gain}, 95 % interval {low} to {high}), and the ECE from "
+            f"{written(before.ece, 3)} to {written(best.ece, 3)}."
         )
     return CalibrationComparison(recommended=best.method, detail=detail, n_folds=n_folds, methods=tuple(results))
 

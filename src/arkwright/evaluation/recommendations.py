@@ -1,11 +1,11 @@
 """What to do next and what to watch in production, by rule, from what was found.
 
-**Next steps**, the first to be taken first: what to do where a gate is not met (the mitigation with the most benefit
-for the accuracy it costs), to recalibrate where that helps on rows it was not fitted on, another threshold where it
-saves cost beyond chance on rows that did not choose it, more rows of weak slices, what the model does on bad input,
-what makes it faster, and what was not examined. **To watch**: drift of the columns its answers rest on most, the
-trivial model as a floor for its quality, the rates of the groups that were audited, calibration, and the latency it
-was measured at.
+**Next steps**, the first to be taken first: to keep a better version, what to do where a gate is not met (the
+mitigation with the most benefit for the accuracy it costs), to recalibrate where that helps on rows it was not fitted
+on, another threshold where it saves cost beyond chance on rows that did not choose it, more rows of weak slices, what
+the model does on bad input, what makes it faster, and what was not examined. **To watch**: drift of the columns its
+answers rest on most, the trivial model as a floor for its quality, the rates of the groups that were audited,
+calibration, and the latency it was measured at.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from arkwright.evaluation.evidence import Facts, Quote, listed, sentence, spaced
+from arkwright.evaluation.forecast_words import forecast_advice
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import ModelEvaluation, Sentence
 from arkwright.evaluation.summary import SECTION_TITLES, answer_of, conditions_of
@@ -24,8 +25,8 @@ _WATCHED, _SLICES, _HINTS = 5, 3, 3
 def recommendations_of(document: ModelEvaluation) -> tuple[Sentence, ...]:
     """Say what to do next, the most pressing first."""
     facts = Facts(document)
-    steps = (_retrain, _mitigate, _regulation, _harden, _recalibrate, _threshold, _collect, _speed_up, _examine)
-    return tuple(item for step in steps for item in step(facts))
+    steps = (_keep, _retrain, _mitigate, _regulation, _harden, _recalibrate, _threshold, _collect, _speed_up, _examine)
+    return tuple(item for step in (*steps, forecast_advice) for item in step(facts))
 
 
 def monitoring_of(document: ModelEvaluation) -> tuple[Sentence, ...]:
@@ -33,6 +34,14 @@ def monitoring_of(document: ModelEvaluation) -> tuple[Sentence, ...]:
     facts = Facts(document)
     parts = (_drift, _quality, _group_rates, _calibration, _latency, _strange_rows)
     return tuple(item for part in parts for item in part(facts))
+
+
+def _keep(facts: Facts) -> Iterator[Sentence]:
+    if facts.at("challenge", "version", "outcome") == "REJECT" and not facts.at("challenge", "seen"):
+        yield sentence(
+            "Keep version {version} where it is: this one is no replacement for it.",
+            version=facts.words("challenge", "baseline", "version"),
+        )
 
 
 def _retrain(facts: Facts) -> Iterator[Sentence]:
@@ -75,16 +84,18 @@ def _mitigate(facts: Facts) -> Iterator[Sentence]:
         )
         if facts.at(*effect, "caution"):
             yield sentence("{caution}.", caution=facts.words(*effect, "caution"))
-    proxies = [
-        facts.name("fairness", "proxies", report, "columns", column, "column")
+    found = {
+        (name := facts.name("fairness", "proxies", report, "columns", column, "column")).text: name
         for report, item in enumerate(facts.at("fairness", "proxies") or ())
-        for column, found in enumerate(item["columns"])
-        if found["level"] == "strong"
-    ]
+        for column, each in enumerate(item["columns"])
+        if each["level"] == "strong"
+    }
+    proxies = list(found.values())
     if proxies:
         yield sentence(
-            "Ask whether the model needs {names}: they tell much about a sensitive column.",
-            names=listed(list(dict.fromkeys(proxies))),
+            f"Ask whether the model needs {{names}}: {'it tells' if len(proxies) == 1 else 'they tell'} much about a "
+            "sensitive column.",
+            names=listed(proxies),
         )
 
 
@@ -112,8 +123,7 @@ def _recalibrate(facts: Facts) -> Iterator[Sentence]:
     methods = ("calibration", "methods")
     if facts.at(*methods, "recommended") not in (None, "none"):
         yield sentence(
-            "Recalibrate its scores ({method}): {detail}.",
-            method=facts.words(*methods, "recommended"),
+            "Recalibrate its scores. {detail}.",
             detail=facts.words(*methods, "detail"),
         )
 
@@ -122,7 +132,20 @@ def _threshold(facts: Facts) -> Iterator[Sentence]:
     choice = ("calibration", "threshold")
     # Not cost_saved: on the rows that chose it, some threshold nearly always looks cheaper than one half.
     low = facts.at(*choice, "cross_fitted_saved", "low")
-    if low is not None and low > 0:
+    if low is None or low <= 0:
+        return
+    elsewhere = ("fairness", "at_threshold", "findings")
+    unfair = [index for index, item in enumerate(facts.at(*elsewhere) or ()) if item["severity"] == "warning"]
+    if unfair:
+        yield sentence(
+            "Do not move the threshold to {threshold} as it is: thresholds chosen like this saved {saved} in cost for "
+            "each row, on rows that did not choose them, yet fairness would fail there for {columns} and does not "
+            "today.",
+            threshold=facts.number(*choice, "threshold", "value"),
+            saved=facts.estimate(*choice, "cross_fitted_saved"),
+            columns=listed([facts.name(*elsewhere, index, "column") for index in unfair]),
+        )
+    else:
         yield sentence(
             "Decide from a score of {threshold} on, not from one half: thresholds chosen like this saved {saved} in "
             "cost for each row, on rows that did not choose them.",
@@ -156,7 +179,7 @@ def _examine(facts: Facts) -> Iterator[Sentence]:
         yield sentence("Check it on rows that were kept out of its training.")
     if facts.at("operation", "requirement", "verdict") == "unknown":
         yield sentence(
-            "Say how fast it must answer: {detail}.", detail=facts.words("operation", "requirement", "detail")
+            "Say how fast it must answer. {detail}.", detail=facts.words("operation", "requirement", "detail")
         )
 
 
@@ -175,7 +198,7 @@ def _drift(facts: Facts) -> Iterator[Sentence]:
         yield sentence("Drift of {names}: its answers rest most on them.", names=listed(names))
     else:
         yield sentence(
-            "Drift of all {n} columns: which of them matter most is not known.", n=facts.count("subject", "inputs")
+            "Drift of every column ({n}): which matters most is not known.", n=facts.count("subject", "inputs")
         )
 
 
@@ -231,7 +254,7 @@ def _latency(facts: Facts) -> Iterator[Sentence]:
     if facts.at(*where, "p95", "value_ms") is not None:
         yield sentence(
             "Latency: 95 of every 100 single rows took at most {p95} ms here. {detail}.",
-            p95=facts.number(*where, "p95", "value_ms"),
+            p95=facts.number(*where, "p95", "value_ms", style="rough"),
             detail=facts.words("operation", "requirement", "detail"),
         )
 

@@ -4,13 +4,35 @@
 result of the fairness audit. They know neither the facts of a case nor the law of a place, and a report without flags
 is no statement that a use is lawful.
 
-Sources (as of 2026)
---------------------
-GDPR, Regulation (EU) 2016/679: Art. 5(1)(a), 9, 10, 13(2)(f), 22, 35(3); CJEU C-184/20 (data that reveal a special
-category indirectly) and C-634/21 (a score that decides in effect is a decision).
-CCPA as amended by the CPRA: Cal. Civ. Code 1798.121, 1798.140(ae); regulations on automated decisionmaking technology,
-11 CCR 7150, 7200, 7220-7222 (in force since 1 January 2026; duties for ADMT from 1 January 2027).
-ECOA, 15 USC 1691; Regulation B, 12 CFR 1002.2(z), 1002.4(a), 1002.6(b), 1002.9(a)(2) and (b)(2).
+References
+----------
+As of November 2026. A law changes without a release of this project: the text in force decides.
+
+GDPR, Regulation (EU) 2016/679: Art. 5 *Principles relating to processing of personal data*, (1)(a) lawfulness, fairness
+and transparency; Art. 9 *Processing of special categories of personal data*; Art. 10 *Processing of personal data
+relating to criminal convictions and offences*; Art. 13 and 14 *Information to be provided* where data were, and were
+not, obtained from the person, (2)(f) and (2)(g) on automated decisions; Art. 15 *Right of access*, (1)(h) the same;
+Art. 22 *Automated individual decision-making, including profiling*; Art. 35 *Data protection impact assessment*,
+(3)(a) evaluation of people on which decisions are based; recital 71 (discriminatory effects of profiling).
+CJEU, C-184/20 *OT*, 1 August 2022: data that reveal a special category indirectly fall under Art. 9. C-634/21 *SCHUFA
+Holding (Scoring)*, 7 December 2023: a score is a decision where others draw strongly on it. C-203/22 *Dun & Bradstreet
+Austria*, 27 February 2025: the logic involved is the procedure and principles actually applied, told intelligibly.
+
+CCPA as amended by the CPRA: Cal. Civ. Code 1798.121 *Consumers' Right to Limit Use and Disclosure of Sensitive Personal
+Information*; 1798.140(ae), what that information is. Regulations of the California Privacy Protection Agency, in force
+since 1 January 2026, duties for automated decisionmaking technology (ADMT) from 1 January 2027: 11 CCR 7150 *When a
+Business Must Conduct a Risk Assessment*, (b)(2) sensitive personal information, (b)(3) ADMT for a significant decision;
+7152 *Risk Assessment Requirements*; 7200 *When a Business's Use of ADMT is Subject to the Requirements of This
+Article*; 7220 *Pre-use Notice Requirements*; 7221 *Requests to Opt-out of ADMT*; 7222 *Requests to Access ADMT*.
+Significant decisions are about financial or lending services, housing, education, employment and healthcare; insurance
+is not among them.
+
+ECOA, 15 USC 1691 *Scope of prohibition*. Regulation B: 12 CFR 1002.2(z) *Prohibited basis*; 1002.4(a) *Discrimination*;
+1002.6 *Rules concerning evaluation of applications*, (a) use of information, (b)(2) age; 1002.8 *Special purpose credit
+programs*; 1002.9 *Notifications*, (a)(2) content, (b)(2) statement of specific reasons. As amended by 91 FR, 22 April
+2026 (document 2026-07804), effective 21 July 2026: the Act does not provide for an effects test, neutral criteria fall
+under it only as proxies designed or applied with the intention to advantage or disadvantage, and for-profit special
+purpose programs may not go by race, color, national origin or sex.
 """
 
 from __future__ import annotations
@@ -184,11 +206,12 @@ def _gdpr(facts: _Facts) -> list[RegulatoryFlag]:
             flags.append(
                 _flag(
                     "GDPR",
-                    "Art. 13(2)(f), 15(1)(h)",
+                    "Art. 13(2)(f), 14(2)(g), 15(1)(h)",
                     facts.gives_reasons is False and alone is True,
                     "Meaningful information about the logic involved",
                     "Explanations for the people concerned are "
-                    + ("not given." if facts.gives_reasons is False else "not declared."),
+                    + ("not given." if facts.gives_reasons is False else "not declared.")
+                    + " The procedure and principles actually applied are to be told (CJEU C-203/22).",
                     "Give each person the main factors of their decision in plain words.",
                 )
             )
@@ -273,7 +296,7 @@ def _ccpa(facts: _Facts) -> list[RegulatoryFlag]:
                 bool(facts.among(SENSITIVE_PERSONAL_INFORMATION, facts.used)),
                 "Sensitive personal information",
                 f"{_listed(sensitive, columns)}.",
-                "Give notice, honour the right to limit use, and assess the risk (11 CCR 7150).",
+                "Give notice, honour the right to limit use, and assess the risk (11 CCR 7150(b)(2)).",
                 sensitive,
             )
         )
@@ -333,7 +356,8 @@ def _ecoa(facts: _Facts) -> list[RegulatoryFlag]:
                 credit,
                 "Prohibited basis among the inputs",
                 f"{given}the model reads {_listed(bases, facts.used)}.",
-                "Remove them. Narrow exceptions stand in 1002.6(b), and in 1002.8 for special purpose credit.",
+                "Remove them. Narrow exceptions stand in 1002.6(b), and in 1002.8 for special purpose credit (since "
+                "21 July 2026 not by race, color, national origin or sex where the creditor is for profit).",
                 bases,
             )
         )
@@ -359,7 +383,8 @@ def _ecoa(facts: _Facts) -> list[RegulatoryFlag]:
                     "12 CFR 1002.4(a)",
                     False,
                     "Inputs that stand in for a prohibited basis",
-                    f"{given}{', '.join(inputs)} stand in for {column}.",
+                    f"{given}{', '.join(inputs)} stand in for {column}. A neutral criterion falls under the Act where "
+                    "it is a proxy designed or applied with the intention to advantage or disadvantage.",
                     "Show a business need for each, and that nothing less revealing serves it.",
                     inputs,
                 )
@@ -369,12 +394,14 @@ def _ecoa(facts: _Facts) -> list[RegulatoryFlag]:
         flags.append(
             _flag(
                 "ECOA",
-                "12 CFR 1002.4(a)",
-                credit,
+                "12 CFR 1002.4(a), 1002.6(a)",
+                False,
                 "Unequal outcomes on a prohibited basis",
-                f"{given}the audit failed for {', '.join(unfair)}. Whether unequal outcomes alone discriminate "
-                "(the effects test) has been under revision: the rule in force decides.",
-                "Look for a less discriminatory model with the same purpose, and keep the record of the search.",
+                f"{given}the audit failed for {', '.join(unfair)}. By Regulation B as in force since 21 July 2026, "
+                "unequal outcomes alone (the effects test) do not discriminate under the ECOA; they may be the trace "
+                "of a proxy, and state law and the law of housing may see them otherwise.",
+                "Find out where the difference comes from, ask counsel which law applies, and keep the record. A "
+                "search for a model that differs less may itself need advice where it looks at the basis.",
                 unfair,
             )
         )

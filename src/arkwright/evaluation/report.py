@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import Label, TaskType
+from arkwright.core.written_numbers import beyond_rounding, written
 from arkwright.evaluation.classification import (
     class_counts,
     classification_replicates,
@@ -28,17 +29,26 @@ from arkwright.evaluation.importance import FeatureImportance
 from arkwright.evaluation.intervals import (
     DEFAULT_RESAMPLES,
     LEVEL,
+    METHOD_TITLES,
     Interval,
+    IntervalMethod,
     ReplicateMetrics,
     Resampling,
+    best_interval,
     bootstrap,
     interval,
+    jackknife,
     rare_classes,
     resamples_for,
     resampling_of,
 )
-from arkwright.evaluation.metric import METRICS, FloatArray, IntArray, undefined_reason
-from arkwright.evaluation.regression import ResidualSummary, regression_metrics, summarise_residuals
+from arkwright.evaluation.metric import METRICS, Direction, FloatArray, IntArray, undefined_reason
+from arkwright.evaluation.regression import (
+    ResidualSummary,
+    regression_metrics,
+    standard_errors,
+    summarise_residuals,
+)
 
 PRIMARY_METRIC: dict[TaskType, str] = {"binary": "roc_auc", "multiclass": "log_loss", "regression": "rmse"}
 
@@ -81,7 +91,8 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     ``reference`` holds the metrics of the majority (or mean) model on the same rows; ``beats_baseline`` is
     what a gate asks for. ``basis`` says which rows they are: ``holdout``, which the model was never trained on, or
     ``sample``, which somebody gave with a model of their own and which it may well have seen. ``resampling`` says how
-    the resamples were drawn (None in a report from before that was written down, when classes kept their sizes).
+    the resamples were drawn (None in a report from before that was written down, when classes kept their sizes), and
+    ``interval_methods`` how each metric's interval was made of them (percentile where nothing is said).
     """
 
     task: TaskType
@@ -102,6 +113,7 @@ class EvaluationReport(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     basis: str = "holdout"
     resampling: Resampling | None = None
+    interval_methods: dict[str, IntervalMethod] = {}
 
 
 def evaluate(
@@ -151,12 +163,9 @@ def evaluate(
         raise ValueError(message)
 
     # One pass for both, on the same resamples: that is what makes the comparison a paired one.
+    answers = {"model": model, "trivial": trivial, "error": _errors_of(signature.task, truth, scores)}
     paired = bootstrap(
-        lambda weights: {
-            (who, name): numbers
-            for who, of in (("model", model), ("trivial", trivial))
-            for name, numbers in of(weights).items()
-        },
+        lambda weights: {(who, name): numbers for who, of in answers.items() for name, numbers in of(weights).items()},
         truth.size,
         seed=seed,
         n_resamples=n_resamples,
@@ -170,13 +179,17 @@ def evaluate(
         (float(value[primary]), float(reference_value[primary])),
         (replicates[primary], reference_replicates[primary]),
     )
+    errors = {name: (float(error), paired["error", name]) for name, error in answers["error"](ones).items()}
+    left_out = jackknife(model, truth.size, seed=seed, strata=strata) if truth.size > 1 else {}
+    metrics, methods = _best_intervals(value, replicates, left_out, errors, truth.size)
     report = EvaluationReport(
         task=signature.task,
         target=signature.target,
         n_rows=int(truth.size),
         primary_metric=primary,
         direction=METRICS[primary].direction,
-        metrics=_intervals(value, replicates),
+        metrics=metrics,
+        interval_methods=methods,
         reference=_intervals(reference_value, reference_replicates),
         beats_baseline=verdict,
         importance=tuple(importance),
@@ -215,8 +228,76 @@ def score_metric(task: TaskType, metric: str, truth: npt.NDArray[Any], scores: F
     return float(_metrics_of(task, truth, scores)(np.ones(truth.size))[metric])
 
 
+def interval_words(report: EvaluationReport) -> str:
+    """Name the bootstrap of a report's intervals, and which metrics have another one.
+
+    Examples
+    --------
+    >>> from types import SimpleNamespace
+    >>> methods = {"roc_auc": "bca", "recall": "bca", "accuracy": "percentile"}
+    >>> interval_words(SimpleNamespace(interval_methods=methods))
+    'BCa bootstrap, percentile for accuracy'
+    """
+    by_method: dict[IntervalMethod, list[str]] = {}
+    for name, method in report.interval_methods.items():
+        by_method.setdefault(method, []).append(METRICS[name].title if name in METRICS else name)
+    most, *others = sorted(by_method, key=lambda method: -len(by_method[method])) or ["percentile"]
+    words = [f"{METHOD_TITLES[most]} bootstrap"]
+    words += [f"{METHOD_TITLES[method]} for {', '.join(by_method[method])}" for method in others]
+    return ", ".join(words)
+
+
 def _intervals(values: Mapping[str, FloatArray], replicates: Mapping[str, FloatArray]) -> dict[str, Interval]:
     return {name: interval(number, replicates[name], reason=undefined_reason(name)) for name, number in values.items()}
+
+
+def _best_intervals(
+    values: Mapping[str, FloatArray],
+    replicates: Mapping[str, FloatArray],
+    left_out: Mapping[str, FloatArray],
+    errors: Mapping[str, tuple[float, FloatArray]],
+    n_rows: int,
+) -> tuple[dict[str, Interval], dict[str, IntervalMethod]]:
+    found: dict[str, Interval] = {}
+    methods: dict[str, IntervalMethod] = {}
+    for name, number in values.items():
+        found[name], methods[name] = best_interval(
+            number,
+            replicates[name],
+            left_out.get(name),
+            errors.get(name),
+            n_rows=n_rows,
+            reason=undefined_reason(name),
+        )
+        if methods[name] == "studentized":
+            found[name] = _within_range(found[name], METRICS[name].direction)
+    if "rmse" in found:
+        # The root of a mean: its interval is the root of the mean's.
+        found["rmse"], methods["rmse"] = _root_of(found["mse"]), methods["mse"]
+    return found, methods
+
+
+def _within_range(found: Interval, direction: Direction) -> Interval:
+    """Keep bounds that are distances from a value within what can be: no loss is below 0, no R2 above 1."""
+    if found.low is None or found.high is None:
+        return found
+    if direction == "minimize":
+        return msgspec.structs.replace(found, low=max(found.low, 0.0))
+    return msgspec.structs.replace(found, high=min(found.high, 1.0))
+
+
+def _root_of(squared: Interval) -> Interval:
+    if squared.value is None or squared.low is None or squared.high is None:
+        return squared if squared.value is None else msgspec.structs.replace(squared, value=squared.value**0.5)
+    return Interval(value=squared.value**0.5, low=squared.low**0.5, high=squared.high**0.5)
+
+
+def _errors_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics[str]:
+    """Return the standard errors of a number's metrics; none for classes."""
+    if task != "regression":
+        return lambda _: {}
+    values, predicted = truth.astype(np.float64), np.ascontiguousarray(scores[:, 0])
+    return lambda weights: standard_errors(values, predicted, weights)
 
 
 def _metrics_of(task: TaskType, truth: npt.NDArray[Any], scores: FloatArray) -> ReplicateMetrics[str]:
@@ -231,16 +312,17 @@ def _compare(
     primary: str, reference: str, values: tuple[float, float], replicates: tuple[FloatArray, FloatArray]
 ) -> Verdict:
     metric = METRICS[primary]
-    improvement = interval(metric.sign * (values[0] - values[1]), metric.sign * (replicates[0] - replicates[1]))
+    change = beyond_rounding(values[0] - values[1], *values)
+    improvement = interval(metric.sign * change, metric.sign * (replicates[0] - replicates[1]))
     beats = improvement.low is not None and improvement.low > 0
     if improvement.value is None or improvement.low is None or improvement.high is None:
         sentence = f"{metric.title} is not defined on these rows, so the model cannot be said to beat the {reference}."
     else:
-        outcome = "beats" if beats else "does not clearly beat"
+        bounds = improvement.low, improvement.high
+        outcome = "beats" if beats else "is worse than" if bounds[1] < 0 else "does not clearly beat"
         sentence = (
-            f"The model {outcome} the {reference}: {metric.title} {values[0]:.4g} against {values[1]:.4g}, "
-            f"an improvement of {improvement.value:.4g} "
-            f"(95 % interval {improvement.low:.4g} to {improvement.high:.4g})."
+            f"The model {outcome} the {reference}: {metric.title} {written(values[0])} against {written(values[1])}, "
+            f"{_gap(improvement.value, *bounds)}."
         )
     return Verdict(
         met=beats,
@@ -250,6 +332,18 @@ def _compare(
         low=improvement.low,
         high=improvement.high,
     )
+
+
+def _gap(improvement: float, low: float, high: float) -> str:
+    """Say how much better or worse the model is."""
+    if improvement > 0:
+        return f"an improvement of {written(improvement)} (95 % interval {written(low)} to {written(high)})"
+    if high < 0:
+        return f"worse by {written(-improvement)} (95 % interval {written(-high)} to {written(-low)})"
+    said = f"worse by {written(-improvement)}" if improvement < 0 else "no difference"
+    if low == high:
+        return said
+    return f"{said} (95 % interval of the improvement {written(low)} to {written(high)})"
 
 
 def _by_class(

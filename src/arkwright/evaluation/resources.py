@@ -26,6 +26,7 @@ from typing import Any, Literal
 import msgspec
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import written
 
 UTILISATION = 0.7
 """Share of its time that a core may be busy."""
@@ -398,7 +399,7 @@ def recommend_instance(
         detail = (
             f"{best.n_instances} x {best.name}: {_text_bytes(needed)} of memory are needed, headroom included; one "
             f"answers {best.predictions_per_second:,.0f} predictions per second and {wanted_per_second:,.10g} are "
-            f"wanted; 1,000,000 predictions cost {best.usd_per_million_at_load:,.4g} USD at that load."
+            f"wanted; 1,000,000 predictions cost {written(best.usd_per_million_at_load)} USD at that load."
         )
     return InstanceRecommendation(
         instance=best,
@@ -456,7 +457,8 @@ def check_resource(name: str, needed: float | None, allowed: float, *, unit: str
     )
     after = f" {unit}" if unit else ""
     return ResourceRequirement(
-        verdict=verdict, detail=f"{name} is {needed:,.4g}{after}, {share:.0%} of the {allowed:,.4g}{after} allowed."
+        verdict=verdict,
+        detail=f"{name} is {written(needed)}{after}, {share:.0%} of the {written(allowed)}{after} allowed.",
     )
 
 

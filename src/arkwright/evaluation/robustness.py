@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.contracts import Signature
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.extreme_values import ExtremeValues, extreme_values
 from arkwright.evaluation.importance import permutation_importance
 from arkwright.evaluation.intervals import Interval
@@ -135,6 +136,10 @@ class _Counted:
         return self._predict(columns)
 
 
+def _left_out(n: int, of: int) -> str:
+    return f"{n:,} of {counted(of, 'row')} {'is' if n == 1 else 'are'} left out"
+
+
 def assess_robustness(
     predict: Predict,
     signature: Signature,
@@ -202,7 +207,7 @@ def assess_robustness(
     if clean.failure:
         usable = usable_rows(counted, take(inputs, rows))
         unusable, n_unusable = tuple(int(row) for row in rows[~usable][:_NAMED_ROWS]), int((~usable).sum())
-        failed_clean = f"On undisturbed rows the model {clean.failure}; {n_unusable} of {rows.size} rows are left out."
+        failed_clean = f"On undisturbed rows the model {clean.failure}; {_left_out(n_unusable, rows.size)}."
         if usable.any():
             rows = rows[usable]
             clean = ask(counted, take(inputs, rows))

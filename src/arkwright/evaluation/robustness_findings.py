@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.skill import Degradation
 
@@ -44,7 +45,7 @@ def sentences(report: RobustnessReport, no_skill: str) -> tuple[str, ...]:
     told = [f"Not computable what is retained, because {no_skill}."] if no_skill else []
     n_drawn = report.n_rows + report.n_rows_unusable
     if n_drawn < report.n_rows_available:
-        told.append(f"Measured on a seeded sample of {n_drawn} of {report.n_rows_available} rows.")
+        told.append(f"Measured on a seeded sample of {n_drawn:,} of {counted(report.n_rows_available, 'row')}.")
     found = (_noise, _missing, _extremes, _shift, _rare, _flips, _strange)
     return (*told, *(sentence for find in found for sentence in find(report)))
 
@@ -95,10 +96,10 @@ def _noise(report: RobustnessReport) -> Iterator[str]:
     lost = next((fraction for fraction, kept in found if kept < _KEPT), None)
     if lost is None:
         least = min(kept for _, kept in found)
-        yield f"Noise of up to {found[-1][0]:g} times a column's standard deviation leaves {least:.0%} of the skill."
+        yield f"Noise of up to {_deviations(found[-1][0])} of a column leaves {least:.0%} of the skill."
     else:
         yield (
-            f"Noise of {lost:g} times its standard deviation on every numeric column leaves "
+            f"Noise of {_deviations(lost)} on every numeric column leaves "
             f"{max(0.0, dict(found)[lost]):.0%} of the skill."
         )
 
@@ -142,7 +143,7 @@ def _shift(report: RobustnessReport) -> Iterator[str]:
             where = f"{case.along!r}" if case.level is None else f"{case.along!r} at {case.level!r}"
             measure = "mean" if case.level is None else "share"
             yield (
-                f"Where the {measure} of {where} is {case.after:.3g} instead of {case.before:.3g}, "
+                f"Where the {measure} of {where} is {written(case.after)} instead of {written(case.before)}, "
                 f"{max(0.0, kept):.0%} of the skill is left."
             )
         else:
@@ -164,14 +165,14 @@ def _shift(report: RobustnessReport) -> Iterator[str]:
 
 def _rare(report: RobustnessReport) -> Iterator[str]:
     for item in report.rare.slices if report.rare else ():
-        if item.value.low is None or item.value.high is None or item.overall is None:
+        if item.value.value is None or item.value.low is None or item.value.high is None or item.overall is None:
             continue
         title = "recall" if item.kind == "class" else METRICS[item.metric].title
         greater = item.kind == "class" or METRICS[item.metric].direction == "maximize"
         if item.value.high < item.overall if greater else item.value.low > item.overall:
             yield (
-                f"The rare {item.kind} {item.level!r} of {item.column!r} ({item.n_rows} rows) does worse: "
-                f"{title} {item.value.value:.3g} against {item.overall:.3g}."
+                f"The rare {item.kind} {item.level!r} of {item.column!r} ({counted(item.n_rows, 'row')}) does worse: "
+                f"{title} {written(item.value.value)} against {written(item.overall)}."
             )
 
 
@@ -180,13 +181,17 @@ def _flips(report: RobustnessReport) -> Iterator[str]:
     if flips is None or flips.reason:
         return
     if flips.n_flipped == 0:
-        yield f"No small change gave any of {flips.n_rows} rows another label."
+        yield f"No small change gave any of {counted(flips.n_rows, 'row')} another label."
         return
     for item in flips.shares[:1]:
         yield (
-            f"{item.share.value:.0%} of {flips.n_rows} rows get another label by a change of at most "
-            f"{item.within:g} standard deviations in {flips.max_columns} columns or fewer."
+            f"{item.share.value:.0%} of {counted(flips.n_rows, 'row')} get another label by a change of at most "
+            f"{_deviations(item.within)} in at most {counted(flips.max_columns, 'column')}."
         )
+
+
+def _deviations(times: float) -> str:
+    return f"{written(times)} standard deviation{'' if times == 1 else 's'}"
 
 
 def _strange(report: RobustnessReport) -> Iterator[str]:

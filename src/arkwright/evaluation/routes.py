@@ -2,20 +2,47 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from fastapi import APIRouter, Query, Response
 
+from arkwright.contracts import LoadTestReport
+from arkwright.evaluation.attestation import Attestation as Content
+from arkwright.evaluation.attestation import (
+    FiledAttestation,
+    attest_dashboard,
+    attest_load_test,
+    attest_rollback,
+    attest_tests,
+    in_short,
+    slot_of,
+)
+from arkwright.evaluation.attestations import AttestationService
 from arkwright.evaluation.counterfactual import ColumnLimit
 from arkwright.evaluation.decision import Criterion, Guardrail
+from arkwright.evaluation.declared_slices import DeclaredSlice
 from arkwright.evaluation.evaluation_request import CardStatements, EvaluationRequest
-from arkwright.evaluation.payloads import CreateEvaluation, Evaluation, EvaluationFile
+from arkwright.evaluation.forecast_timeline import ForecastRequest
+from arkwright.evaluation.payloads import (
+    Attestation,
+    CreateAttestation,
+    CreateEvaluation,
+    DefinitionOfDoneItem,
+    Evaluation,
+    EvaluationFile,
+    ForecastOptions,
+    KeptRows,
+    VersionDefinitionOfDone,
+)
 from arkwright.evaluation.service import FoundEvaluation, ModelEvaluationService
 from arkwright.evaluation.thresholds import Costs
 from arkwright.kit.http import Accepted, Limit, Page, PageCursor, Read, Write, accepted, page_of, read_cursor, service
+from arkwright.registry import RegistryService
 
 router = APIRouter(prefix="/v1/evaluations", tags=["evaluation"])
+version_router = APIRouter(prefix="/v1/models/{model}/versions/{version}", tags=["evaluation"])
 
 # A report and a card are shown by browsers: neither may run or fetch anything.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'"
@@ -98,6 +125,91 @@ def read_signed_card(
     return Response(evaluations.content(unit, evaluation_id, "envelope"), media_type="application/json")
 
 
+@version_router.post("/attestations", status_code=201)
+def attest(
+    unit: Write,
+    model: str,
+    version: str,
+    body: CreateAttestation,
+    registry: RegistryService = service(RegistryService),
+    attestations: AttestationService = service(AttestationService),
+) -> Attestation:
+    """File what is stated about a version: test reports, a load test, a dashboard, how to go back.
+
+    The same statement again is the one that was filed; of each kind (of tests: of each scope) the newest one counts.
+    """
+    row = registry.version(unit, model, version)
+    return _attestation(attestations.attest(unit, row.id, _attested(body, row.semver)))
+
+
+@version_router.get("/attestations")
+def list_attestations(
+    unit: Read,
+    model: str,
+    version: str,
+    limit: Limit = 50,
+    cursor: PageCursor = "",
+    registry: RegistryService = service(RegistryService),
+    attestations: AttestationService = service(AttestationService),
+) -> Page[Attestation]:
+    """Return what was stated about a version, newest first."""
+    row = registry.version(unit, model, version)
+    rows = attestations.list(unit, row.id, limit=limit + 1, before=read_cursor(cursor))
+    return page_of(rows, limit, lambda each: each.id, _attestation)
+
+
+@version_router.get("/definition-of-done")
+def read_definition_of_done(
+    unit: Read,
+    model: str,
+    version: str,
+    registry: RegistryService = service(RegistryService),
+    attestations: AttestationService = service(AttestationService),
+) -> VersionDefinitionOfDone:
+    """Return the eleven items of a version as they are now, each with its evidence or what to do about it."""
+    found = attestations.definition_of_done(unit, registry.version(unit, model, version).id)
+    whole = found.definition_of_done
+    items = [
+        DefinitionOfDoneItem(
+            key=item.key,
+            title=item.title,
+            status=item.status,
+            evidence=list(item.evidence),
+            reason=item.reason,
+            remedy=item.remedy,
+        )
+        for item in whole.items
+    ]
+    return VersionDefinitionOfDone(
+        model_version_id=found.model_version_id,
+        model_name=found.model_name,
+        version=found.version,
+        evaluation_id=found.evaluation_id or None,
+        decision=found.decision or None,
+        items=items,
+        n_met=whole.n_met,
+        n_not_met=whole.n_not_met,
+        n_unknown=whole.n_unknown,
+        percent_complete=whole.percent_complete,
+        done=whole.done,
+        summary=whole.summary,
+    )
+
+
+@version_router.get("/rows")
+def read_kept_rows(
+    unit: Read,
+    model: str,
+    version: str,
+    limit: Annotated[int, Query(ge=1, le=1000, description="How many rows at the most.")] = 100,
+    registry: RegistryService = service(RegistryService),
+    attestations: AttestationService = service(AttestationService),
+) -> KeptRows:
+    """Return rows that were kept out of the version's training, its inputs only: to try an endpoint with."""
+    row = registry.version(unit, model, version)
+    return KeptRows(instances=list(attestations.rows(unit, row.id, limit=limit)))
+
+
 def _page(content: bytes) -> Response:
     headers = {"content-security-policy": _POLICY, "x-content-type-options": "nosniff"}
     return Response(content, media_type="text/html; charset=utf-8", headers=headers)
@@ -126,6 +238,8 @@ def _request(body: CreateEvaluation) -> EvaluationRequest:
         semantics=dict(body.semantics),
         immutable=tuple(body.immutable),
         limits=tuple(ColumnLimit(**{**each.model_dump(), "levels": tuple(each.levels)}) for each in body.limits),
+        slices=msgspec.convert([each.model_dump() for each in body.slices], tuple[DeclaredSlice, ...]),
+        forecast=_forecast(body.forecast),
         no_people=body.no_people.strip(),
         hypothesis=body.hypothesis.strip(),
         guardrails=tuple(Guardrail(**each.model_dump()) for each in body.guardrails),
@@ -137,6 +251,19 @@ def _request(body: CreateEvaluation) -> EvaluationRequest:
     )
 
 
+def _forecast(body: ForecastOptions | None) -> ForecastRequest | None:
+    if body is None:
+        return None
+    return ForecastRequest(
+        time=body.time,
+        series=body.series,
+        season=body.season,
+        horizon=body.horizon,
+        history_dataset_version_id=body.history.dataset_version_id if body.history else "",
+        history_upload_id=body.history.upload_id if body.history else "",
+    )
+
+
 def _evaluation(found: FoundEvaluation) -> Evaluation:
     files = {
         name: EvaluationFile(sha256=stored["sha256"], size_bytes=stored["size_bytes"])
@@ -144,8 +271,35 @@ def _evaluation(found: FoundEvaluation) -> Evaluation:
     }
     return Evaluation(
         **{**found.body, "files": files},
+        removed_at=datetime.fromisoformat(found.expiry.removed_at) if found.expiry else None,
         id=found.id,
         bundle_digest=found.bundle_digest,
         created_by=found.created_by,
         created_at=found.created_at,
+    )
+
+
+def _attested(body: CreateAttestation, semver: str) -> Content:
+    if body.tests is not None:
+        return attest_tests(body.tests.scope, body.tests.junit)
+    if body.load_test is not None:
+        return attest_load_test(LoadTestReport(**body.load_test.model_dump()), semver)
+    if body.dashboard is not None:
+        return attest_dashboard(body.dashboard.url, body.dashboard.title)
+    return attest_rollback(body.rollback_procedure or "")
+
+
+def _attestation(filed: FiledAttestation) -> Attestation:
+    kind, scope = slot_of(filed.content)
+    return Attestation(
+        id=filed.id,
+        kind=kind,
+        scope=scope,
+        summary=in_short(filed.content),
+        passed=getattr(filed.content, "passed", None),
+        counts=filed.counts,
+        content=msgspec.to_builtins(filed.content),
+        bundle_digest=filed.bundle_digest,
+        created_by=filed.created_by,
+        created_at=filed.created_at,
     )

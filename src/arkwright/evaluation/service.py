@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -20,11 +20,13 @@ import pyarrow as pa
 from arkwright.access import authorise, record
 from arkwright.bundles import LoadedBundle
 from arkwright.contracts import Signature
-from arkwright.core.errors import Invalid
+from arkwright.core.clock import isoformat
+from arkwright.core.errors import Invalid, NotFound
 from arkwright.core.ids import is_id
 from arkwright.core.structs import prepared
 from arkwright.data import DatasetService, ReadOptions, TableReader, UploadService
 from arkwright.evaluation.errors import (
+    columns_unknown,
     evaluation_not_finished,
     evaluation_not_found,
     no_rows_kept,
@@ -36,6 +38,7 @@ from arkwright.evaluation.evaluation_request import (
     favourable_class,
     question_of,
 )
+from arkwright.evaluation.experiment_definition import with_definition
 from arkwright.evaluation.headline import EVIDENCE_KIND as MODEL_EVALUATION
 from arkwright.evaluation.holdout import (
     DATA_KIND,
@@ -48,7 +51,9 @@ from arkwright.evaluation.holdout import (
 )
 from arkwright.evaluation.importance import FeatureImportance, permutation_importance
 from arkwright.evaluation.metric import METRICS, FloatArray
+from arkwright.evaluation.ports import Experiments, NoExperiments
 from arkwright.evaluation.report import PRIMARY_METRIC, EvaluationReport, evaluate, score_metric
+from arkwright.evaluation.retention import EXPIRY_KIND, REMOVED, Expiry, FileName, files_removed, promised_until
 from arkwright.evaluation.stored_file import StoredFile, read_checked
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
@@ -59,7 +64,6 @@ from arkwright.registry import RegistryService, Stage
 EVALUATE_KIND = "evaluation.evaluate.v1"
 EVIDENCE_KIND = "evaluation"
 IMPORTANCE_SECONDS = 10.0
-FileName = Literal["document", "report", "card", "card_page", "envelope"]
 
 Predict = Callable[[Mapping[str, npt.NDArray[Any]]], FloatArray]
 
@@ -215,17 +219,32 @@ class EvaluationService:
 
 
 class FoundEvaluation(msgspec.Struct, frozen=True, kw_only=True):
-    """A filed evaluation: its evidence's id, the bundle it is about, and the headline with its files."""
+    """A filed evaluation: its evidence's id, the bundle it is about, and the headline with its files.
+
+    ``expiry`` says which files were removed since; None: none.
+    """
 
     id: str
     bundle_digest: str
     body: dict[str, Any]
     created_by: str
     created_at: datetime
+    expiry: Expiry | None = None
 
     def file(self, name: FileName) -> StoredFile:
         """Return where one of its files is."""
         return msgspec.convert(self.body["files"][name], StoredFile)
+
+
+def _found(row: Any, removed: Mapping[str, Expiry]) -> FoundEvaluation:
+    return FoundEvaluation(
+        id=row.id,
+        bundle_digest=row.subject_digest,
+        body=row.body,
+        created_by=row.created_by,
+        created_at=row.created_at,
+        expiry=removed.get(row.id),
+    )
 
 
 class ModelEvaluationService:
@@ -243,6 +262,8 @@ class ModelEvaluationService:
         Keeps the evidence.
     objects
         Where documents, reports, cards and kept rows are.
+    experiments
+        Knows what the experiment that a version came from was to show.
     """
 
     def __init__(
@@ -253,6 +274,7 @@ class ModelEvaluationService:
         uploads: UploadService,
         governance: GovernanceService,
         objects: ObjectStore,
+        experiments: Experiments | None = None,
     ) -> None:
         self._jobs = jobs
         self._registry = registry
@@ -260,6 +282,7 @@ class ModelEvaluationService:
         self._uploads = uploads
         self._governance = governance
         self._objects = objects
+        self.experiments: Experiments = experiments or NoExperiments()
 
     def submit(self, unit: UnitOfWork, request: EvaluationRequest) -> JobRow:
         """Start an evaluation; what can be refused now is not refused by the job later.
@@ -280,6 +303,11 @@ class ModelEvaluationService:
         if columns is not None:
             check_columns(request, signature, columns)
         check_options(request, signature)
+        self._check_history(unit, request, signature)
+        own_baseline = bool(request.baseline_version_id)
+        request = self._defined(unit, request, version.experiment_id or "", signature)
+        if request.baseline_version_id and not own_baseline:
+            request = self._checked_baseline(unit, request, version.id, version.model_id, signature)
         baseline_id, notes = self._baseline(unit, request, version.id, version.model_id, signature)
         request = msgspec.structs.replace(
             request,
@@ -288,7 +316,7 @@ class ModelEvaluationService:
             version="",
             baseline_version_id=baseline_id,
             favourable=favourable_class(request.favourable, signature),
-            notes=notes,
+            notes=(*request.notes, *notes),
         )
         job = self._jobs.submit(
             unit, EVALUATE_KIND, msgspec.to_builtins(request), subject_type="model_version", subject_id=version.id
@@ -298,7 +326,10 @@ class ModelEvaluationService:
         return job
 
     def start_quick(self, unit: UnitOfWork, model_version_id: str) -> str:
-        """Start a quick evaluation on the rows that were kept at training, and return its job's id."""
+        """Start a quick evaluation on the rows that were kept at training, and return its job's id.
+
+        It is judged by what the version's experiment states.
+        """
         return self.submit(unit, EvaluationRequest(model_version_id=model_version_id, profile="quick")).id
 
     def kept_data(self, unit: UnitOfWork, digest: str) -> EvaluationData | None:
@@ -342,13 +373,7 @@ class ModelEvaluationService:
         row = self._governance.get(unit, address)
         if row is None or row.kind != MODEL_EVALUATION:
             raise evaluation_not_found(address)
-        return FoundEvaluation(
-            id=row.id,
-            bundle_digest=row.subject_digest,
-            body=row.body,
-            created_by=row.created_by,
-            created_at=row.created_at,
-        )
+        return _found(row, self._removed(unit, row.subject_digest))
 
     def list(
         self, unit: UnitOfWork, model_version_id: str, *, limit: int, before: str = ""
@@ -356,17 +381,8 @@ class ModelEvaluationService:
         """Return the evaluations of a version's bundle, newest first, older than the one ``before``."""
         version = self._registry.version_by_id(unit, model_version_id)
         rows = self._governance.evidence(unit, version.bundle_digest, MODEL_EVALUATION)
-        found = [
-            FoundEvaluation(
-                id=row.id,
-                bundle_digest=row.subject_digest,
-                body=row.body,
-                created_by=row.created_by,
-                created_at=row.created_at,
-            )
-            for row in reversed(rows)
-            if not before or row.id < before
-        ]
+        removed = self._removed(unit, version.bundle_digest)
+        found = [_found(row, removed) for row in reversed(rows) if not before or row.id < before]
         return found[:limit]
 
     def content(self, unit: UnitOfWork, address: str, name: FileName) -> bytes:
@@ -374,11 +390,27 @@ class ModelEvaluationService:
 
         Raises
         ------
+        Gone
+            If it was kept long enough and removed.
         Unavailable
             If what is stored is not what the evidence cites.
         """
-        stored = self.find(unit, address).file(name)
-        return read_checked(self._objects.for_workspace(unit.context.workspace_id), stored)
+        found = self.find(unit, address)
+        stored = found.file(name)
+        if found.expiry is not None and name in found.expiry.sha256:
+            raise files_removed(found.id, found.expiry.kept_until, found.expiry.removed_at, stored.sha256)
+        try:
+            return read_checked(self._objects.for_workspace(unit.context.workspace_id), stored)
+        except NotFound:
+            # A sweep removes a file a moment before it files that.
+            until = promised_until(found.body)
+            if name not in REMOVED or until is None or unit.clock.now() < until:
+                raise
+            raise files_removed(found.id, isoformat(until), "", stored.sha256) from None
+
+    def _removed(self, unit: UnitOfWork, digest: str) -> dict[str, Expiry]:
+        rows = self._governance.evidence(unit, digest, EXPIRY_KIND)
+        return {row.body["evaluation_id"]: msgspec.convert(row.body, Expiry) for row in rows}
 
     def _version_id(self, unit: UnitOfWork, request: EvaluationRequest) -> str:
         if bool(request.model_version_id) == bool(request.model):
@@ -406,6 +438,17 @@ class ModelEvaluationService:
             hint=f"`arkwright model versions {model}` lists its versions.",
         )
 
+    def _check_history(self, unit: UnitOfWork, request: EvaluationRequest, signature: Signature) -> None:
+        asked = request.forecast
+        if asked is not None and asked.history_dataset_version_id:
+            schema = self._datasets.version_by_id(unit, asked.history_dataset_version_id).schema
+            columns = [column["name"] for column in schema]
+            absent = [name for name in (*asked.columns, signature.target) if name not in columns]
+            if absent:
+                raise columns_unknown(absent, columns, "history", data="history")
+        if asked is not None and asked.history_upload_id:
+            self._uploads.get(unit, asked.history_upload_id)
+
     def _columns(self, unit: UnitOfWork, request: EvaluationRequest, digest: str, name: str) -> Sequence[str] | None:
         """Return the names of the data's columns; None where only reading the file will tell."""
         if request.dataset_version_id and request.upload_id:
@@ -422,6 +465,28 @@ class ModelEvaluationService:
         if kept is None:
             raise no_rows_kept(name)
         return list(kept.columns)
+
+    def _defined(
+        self, unit: UnitOfWork, request: EvaluationRequest, experiment_id: str, signature: Signature
+    ) -> EvaluationRequest:
+        """Fill in what the request leaves open with what the version's experiment states."""
+        stated = self.experiments.definition_of(unit, experiment_id) if experiment_id else None
+        return request if stated is None else with_definition(request, stated, experiment_id, signature)
+
+    def _checked_baseline(
+        self, unit: UnitOfWork, request: EvaluationRequest, version_id: str, model_id: str, signature: Signature
+    ) -> EvaluationRequest:
+        """Look at a baseline that an experiment states: what has become of it since is for a note, not a refusal."""
+        try:
+            self._baseline(unit, request, version_id, model_id, signature)
+        except (Invalid, NotFound) as error:
+            said = f"It was not compared with the baseline that the experiment states: {error.detail}"
+            return msgspec.structs.replace(request, baseline_version_id="", notes=(*request.notes, said))
+        production = self._registry.production_of(unit, model_id)
+        if production is None or production.id in (version_id, request.baseline_version_id):
+            return request
+        said = f"The baseline is the one that the experiment states; in production is version {production.semver}."
+        return msgspec.structs.replace(request, notes=(*request.notes, said))
 
     def _baseline(
         self, unit: UnitOfWork, request: EvaluationRequest, version_id: str, model_id: str, signature: Signature

@@ -24,6 +24,7 @@ import numpy.typing as npt
 from arkwright.contracts import Signature
 from arkwright.contracts.signature import TaskType
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.classification import classification_metrics
 from arkwright.evaluation.intervals import Interval, bootstrap, percentile_interval, rare_classes
 from arkwright.evaluation.metric import METRICS, FloatArray, ratio, row_weights
@@ -73,13 +74,13 @@ class Yardstick:
             return f"{METRICS[self.metric].title} is not defined on these rows"
         if skill < MIN_SKILL:
             return (
-                f"the model has no skill to retain: {METRICS[self.metric].title} {self.clean:.4g}, "
-                f"a constant prediction has {self.trivial:.4g}"
+                f"the model has no skill to retain: {METRICS[self.metric].title} {written(self.clean)}, "
+                f"a constant prediction has {written(self.trivial)}"
             )
         if self.skill_low is not None and self.skill_low <= 0:
             return (
-                f"the model has no sure skill to retain: {METRICS[self.metric].title} {self.clean:.4g} on "
-                f"{self.truth.size} rows may be chance, a constant prediction has {self.trivial:.4g}"
+                f"the model has no sure skill to retain: {METRICS[self.metric].title} {written(self.clean)} on "
+                f"{counted(self.truth.size, 'row')} may be chance, a constant prediction has {written(self.trivial)}"
             )
         return ""
 

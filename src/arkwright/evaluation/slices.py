@@ -1,12 +1,30 @@
 """Weak slices: rows, named by one or two columns, on which the model is worse than on all the others.
 
-:func:`find_weak_slices` searches; :func:`slice_table` measures slices that somebody declared. Every slice searched is
-one test of *the mean loss in the slice is above that of the other rows*, and a hundred columns make thousands of them:
-without a correction for how many were tried, some slice looks weak in any model. Numbers are cut at quantiles and not
-where the loss would suggest, because cuts chosen by the loss would be one more search that no correction knows of.
+:func:`find_weak_slices` searches; :mod:`arkwright.evaluation.declared_slices` measures slices that somebody declared.
+Every slice searched is one test of *the mean loss in the slice is above that of the other rows*, and a hundred columns
+make thousands of them: without a correction for how many were tried, some slice looks weak in any model. Numbers are
+cut at quantiles and not where the loss would suggest, because cuts chosen by the loss would be one more search that no
+correction knows of.
+
+**What is weak.** A slice half of whose rows are positive has a larger log loss than one with five percent, under a
+perfect model too: its outcome is less certain. So a classifier's slices are judged by their *excess*: the loss less
+what the model's own probabilities lead to expect, which for the log loss is their entropy. Where the probabilities are
+right the excess is zero on average, whatever the base rate; a slice with more of it is one about which the model is
+wrong and does not know it (the reliability part of a proper score; DeGroot & Fienberg 1983, Bröcker 2009). More is
+more than the rest *and* more than zero: beside rows on which the model does better than it expects, an honest slice is
+no weak one. Both must be beyond chance: the larger of the two p-values counts (intersection-union test, Berger 1982).
+What is left of the loss is the refinement part: rows that are hard to tell apart by what the model reads, and known by
+it to be. Those are searched for as well, by the loss itself, with a correction of their own, and reported apart
+(``harder``). Beside each slice stands what its own trivial model would lose, and the skill against that.
+
+A predicted number comes without an expectation of its error: its slices are judged by the loss itself.
 
 References
 ----------
+Berger (1982), "Multiparameter Hypothesis Testing and Acceptance Sampling", Technometrics 24: intersection-union tests.
+DeGroot & Fienberg (1983), "The Comparison and Evaluation of Forecasters", The Statistician 32; Bröcker (2009),
+"Reliability, Sufficiency, and the Decomposition of Proper Scores", Q. J. R. Meteorological Society 135: the expected
+score of a probability is its reliability and its refinement.
 Chung, Kraska, Polyzotis, Tae & Whang (2019), "Slice Finder: Automated Data Slicing for Model Validation", ICDE: the
 Welch test of a slice against its counterpart, the effect size, and the preference for slices with fewer conditions.
 Sagadeeva & Boehm (2021), "SliceLine: Fast, Linear-Algebra-based Slice Finding", SIGMOD: smallest slice and pruning.
@@ -27,13 +45,15 @@ import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.classification import predicted_codes, row_log_loss
-from arkwright.evaluation.groups import MISSING, Groups, GroupValues, binned, groups_of
-from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, Interval, ReplicateMetrics, metric_intervals
+from arkwright.evaluation.declared_slices import SliceTable
+from arkwright.evaluation.groups import MISSING, Groups, GroupValues, binned
+from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, Interval, metric_intervals
 from arkwright.evaluation.metric import FloatArray, IntArray, require_finite
 
 Loss = Literal["log_loss", "squared_error", "error"]
 FEWEST_ROWS = 30
 _SMALLEST_SHARE = 0.005
+_HARDER = 5
 _BINS = 5
 _LEVELS_OF_A_NUMBER = 10
 
@@ -56,11 +76,22 @@ class WeakSlice(msgspec.Struct, frozen=True, kw_only=True):
     rest
         Mean loss of all other rows.
     effect
-        The difference in units of the losses' spread, ``(loss - rest) / sqrt((var + var_rest) / 2)``; 0.2 is
-        called small, 0.5 medium, 0.8 large (Cohen 1988). Like ``statistic`` None where the loss varies on neither side,
-        as when the model is always wrong in the slice and always right outside it.
+        The difference in units of the spread of what was judged, for the loss ``(loss - rest) / sqrt((var + var_rest)
+        / 2)``; of an excess the difference to the rest's, or to 0 where that is below it. 0.2 is called small, 0.5
+        medium, 0.8 large (Cohen 1988). Like ``statistic`` None where it varies on neither side, as when the model is
+        always wrong in the slice and always right outside it.
     p_value, adjusted_p
-        One-sided Welch test against the rest, alone and corrected for the number of slices tested.
+        One-sided Welch test against the rest (of an excess also of more than 0: the less sure of the two), alone and
+        corrected for the number of slices tested.
+    expected
+        The mean loss that the model's own probabilities lead to expect in the slice; None where it has none.
+    excess, rest_excess
+        Mean loss less the expected one, in the slice with its interval, and of all other rows.
+    trivial
+        What the slice's own trivial model would lose: its class shares, or its mean, for every row. It is fitted to
+        these rows, which flatters it a little.
+    skill
+        ``1 - loss / trivial``: 0 where the model tells no more than that, None where the trivial model loses nothing.
     """
 
     conditions: tuple[Condition, ...]
@@ -72,6 +103,11 @@ class WeakSlice(msgspec.Struct, frozen=True, kw_only=True):
     statistic: float | None
     p_value: float
     adjusted_p: float
+    expected: float | None = None
+    excess: Interval | None = None
+    rest_excess: float | None = None
+    trivial: float | None = None
+    skill: float | None = None
 
 
 class WeakSlices(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,6 +125,13 @@ class WeakSlices(msgspec.Struct, frozen=True, kw_only=True):
         Columns that were not searched, and why.
     reason
         Why nothing was tested; empty if something was.
+    judged_by
+        What the slices were compared by: ``excess`` over the expected loss, or the ``loss`` itself.
+    harder
+        Slices with a higher loss, as the model itself expects, that are none of ``slices``: nothing is wrong with
+        their probabilities, and columns that tell more would help. At most five, found by a search of their own.
+    declared
+        The slices that somebody declared.
     """
 
     loss: str
@@ -101,6 +144,9 @@ class WeakSlices(msgspec.Struct, frozen=True, kw_only=True):
     slices: tuple[WeakSlice, ...]
     left_out: dict[str, str]
     reason: str = ""
+    judged_by: Literal["loss", "excess"] = "loss"
+    harder: tuple[WeakSlice, ...] = ()
+    declared: SliceTable | None = None
 
 
 def row_losses(loss: Loss, truth: npt.NDArray[Any], scores: FloatArray) -> FloatArray:
@@ -123,6 +169,40 @@ def row_losses(loss: Loss, truth: npt.NDArray[Any], scores: FloatArray) -> Float
     if loss == "error":
         return np.asarray(predicted_codes(scores) != codes, dtype=np.float64)
     return row_log_loss(codes, scores)
+
+
+def expected_losses(loss: Loss, scores: FloatArray) -> FloatArray | None:
+    """Return the loss that a classifier's own probabilities lead to expect in each row; None for a predicted number.
+
+    Of the log loss it is the entropy of the probabilities, of the error the chance of any other class.
+
+    Examples
+    --------
+    >>> expected_losses("error", np.array([[0.9, 0.1]])).round(3), expected_losses("log_loss", np.array([[0.5, 0.5]]))
+    (array([0.1]), array([0.69314718]))
+    """
+    if loss == "squared_error":
+        return None
+    if loss == "error":
+        return np.asarray(1.0 - scores[np.arange(len(scores)), predicted_codes(scores)], dtype=np.float64)
+    codes = np.arange(scores.shape[1])
+    # The loss as it is counted, which keeps away from an infinite one, so that the two differ by chance alone.
+    each = [row_log_loss(np.full(len(scores), code), scores) for code in codes]
+    return np.asarray(np.sum(scores * np.column_stack(each), axis=1), dtype=np.float64)
+
+
+def trivial_loss(loss: Loss, truth: npt.NDArray[Any]) -> float:
+    """Return the mean loss of the best constant answer for some rows: their class shares, or their mean.
+
+    Examples
+    --------
+    >>> round(trivial_loss("log_loss", np.array([0, 1])), 3), trivial_loss("squared_error", np.array([1.0, 3.0]))
+    (0.693, 1.0)
+    """
+    if loss == "squared_error":
+        return float(np.var(truth))
+    shares = np.unique(truth, return_counts=True)[1] / truth.size
+    return float(1.0 - shares.max()) if loss == "error" else float(-(shares * np.log(shares)).sum())
 
 
 def smallest_slice(n_rows: int) -> int:
@@ -163,6 +243,8 @@ def find_weak_slices(
     *,
     seed: int,
     loss: str = "loss",
+    expected: FloatArray | None = None,
+    trivial: Callable[[IntArray], float] | None = None,
     depth: int = 2,
     min_rows: int | None = None,
     min_effect: float = 0.1,
@@ -188,6 +270,12 @@ def find_weak_slices(
         Each row's loss, as from :func:`row_losses`.
     seed
         Of the intervals.
+    expected
+        What the model itself expects each row's loss to be, as from :func:`expected_losses`. With it slices are judged
+        by their excess, and those that are merely harder are reported apart.
+    trivial
+        Takes row numbers and answers with the loss of their own trivial model, such as
+        ``lambda rows: trivial_loss("log_loss", truth[rows])``.
     min_rows
         The smallest slice, and the smallest rest; :func:`smallest_slice` by default.
     min_effect
@@ -214,6 +302,8 @@ def find_weak_slices(
         raise Invalid(f"Slices of {depth} columns are not searched.", code="slices.depth", hint="Use 1 or 2.")
     _require_lengths(columns, n_rows)
     require_finite("losses", losses)
+    if expected is not None:
+        require_finite("expected losses", expected)
     least = smallest_slice(n_rows) if min_rows is None else max(2, min_rows)
     empty = WeakSlices(
         loss=loss,
@@ -225,48 +315,30 @@ def find_weak_slices(
         alpha=alpha,
         slices=(),
         left_out={},
+        judged_by="loss" if expected is None else "excess",
     )
     if n_rows < 2 * least:
         reason = f"a slice and its rest need {least} rows each, and there are {n_rows}"
         return msgspec.structs.replace(empty, reason=reason)
     usable, left_out = _coded(columns, least)
-    candidates = _candidates(usable, losses, least, depth)
-    if not candidates.found:
+    search = _Search(usable, least, depth, min_effect, alpha)
+    found = search.run(losses, top) if expected is None else search.run(losses - expected, top, floor=0.0)
+    if not found.n_tested:
         reason = "no column has a level that is large enough and does not hold almost all rows"
         return msgspec.structs.replace(empty, left_out=left_out, reason=reason)
-    statistic, p_values = _welch(candidates.inside, candidates.outside)
-    adjusted = false_discovery_adjusted(p_values)
-    effect = _effect(candidates.inside, candidates.outside)
-    significant = np.flatnonzero(adjusted <= alpha)
-    promising = significant[effect[significant] >= min_effect]
-    order = promising[np.argsort(-statistic[promising], kind="stable")]
-    kept = _without_redundant(
-        [candidates.found[i] for i in order], usable, losses, least, len(candidates.found), alpha, top
-    )
-    chosen = [int(order[position]) for position, _ in kept]
-    slices = tuple(
-        WeakSlice(
-            conditions=tuple(
-                Condition(column=usable[column].name, level=usable[column].labels[code])
-                for column, code in candidates.found[i]
-            ),
-            n_rows=int(candidates.inside.n[i]),
-            share=float(candidates.inside.n[i] / n_rows),
-            loss=_mean_interval(losses[rows], seed=seed, n_resamples=n_resamples),
-            rest=float(candidates.outside.mean[i]),
-            effect=float(effect[i]) if np.isfinite(effect[i]) else None,
-            statistic=float(statistic[i]) if np.isfinite(statistic[i]) else None,
-            p_value=float(p_values[i]),
-            adjusted_p=float(adjusted[i]),
-        )
-        for i, (_, rows) in zip(chosen, kept, strict=True)
-    )
+
+    def described(each: _Found) -> WeakSlice:
+        return _described(each, usable, losses, expected, trivial, seed=seed, n_resamples=n_resamples)
+
+    known = {each.conditions for each in found.slices}
+    harder = () if expected is None else search.run(losses, top).slices
     return msgspec.structs.replace(
         empty,
-        n_tested=len(candidates.found),
-        n_significant=int(significant.size),
-        slices=slices,
+        n_tested=found.n_tested,
+        n_significant=found.n_significant,
+        slices=tuple(described(each) for each in found.slices),
         left_out=left_out,
+        harder=tuple(described(each) for each in [each for each in harder if each.conditions not in known][:_HARDER]),
     )
 
 
@@ -284,77 +356,6 @@ def false_discovery_adjusted(p_values: FloatArray) -> FloatArray:
     adjusted = np.empty(count, dtype=np.float64)
     adjusted[order] = stepped
     return adjusted
-
-
-class SliceRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One declared slice and its metrics; ``small`` if it has fewer than 30 rows, so read its intervals, not values."""
-
-    column: str
-    level: str
-    n_rows: int
-    small: bool
-    metrics: dict[str, Interval]
-
-
-class SliceTable(msgspec.Struct, frozen=True, kw_only=True):
-    """Declared slices beside all rows together."""
-
-    n_rows: int
-    overall: dict[str, Interval]
-    rows: tuple[SliceRow, ...]
-
-
-def slice_table(
-    columns: Mapping[str, GroupValues],
-    metrics_of: Callable[[IntArray], ReplicateMetrics[str]],
-    n_rows: int,
-    *,
-    seed: int,
-    n_resamples: int = DEFAULT_RESAMPLES,
-) -> SliceTable:
-    """Measure the slices somebody declared: each level of each column.
-
-    Parameters
-    ----------
-    metrics_of
-        Takes row numbers and answers with the metrics of those rows, such as
-        ``lambda rows: classification_replicates(truth[rows], probability[rows], empty=np.nan)``.
-
-    Raises
-    ------
-    Invalid
-        If there is no row, or a column has another number of rows.
-
-    Examples
-    --------
-    >>> error = np.array([1.0, 2.0, 6.0])
-    >>> table = slice_table({"plan": ["a", "a", "b"]}, lambda rows: lambda w: {"mae": w @ error[rows] / w.sum(-1)},
-    ...                     3, seed=0)
-    >>> [(row.level, row.n_rows, row.metrics["mae"].value, row.metrics["mae"].reason) for row in table.rows]
-    [('a', 2, 1.5, ''), ('b', 1, 6.0, 'one row has no interval')]
-    """
-    if n_rows == 0:
-        raise Invalid("There are no rows to slice.", code="evaluation.no_rows", hint="Give at least one row.")
-    _require_lengths(columns, n_rows)
-
-    def measured(rows: IntArray) -> dict[str, Interval]:
-        return metric_intervals(metrics_of(rows), rows.size, seed=seed, n_resamples=n_resamples)
-
-    found = []
-    for name, values in columns.items():
-        groups = groups_of(values, column=f"column {name!r}")
-        for code, label in enumerate(groups.labels):
-            rows = np.flatnonzero(groups.codes == code)
-            found.append(
-                SliceRow(
-                    column=name,
-                    level=label,
-                    n_rows=int(rows.size),
-                    small=rows.size < FEWEST_ROWS,
-                    metrics=measured(rows),
-                )
-            )
-    return SliceTable(n_rows=n_rows, overall=measured(np.arange(n_rows)), rows=tuple(found))
 
 
 def _require_lengths(columns: Mapping[str, GroupValues], n_rows: int) -> None:
@@ -426,6 +427,98 @@ def _label(value: Any) -> str:
     if value is None or value != value:  # noqa: PLR0124
         return MISSING
     return f"{value:g}" if isinstance(value, float) else str(value).strip() or MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A slice that was found: its (column, code) pairs, its rows, and how it compares with the rest."""
+
+    conditions: tuple[tuple[int, int], ...]
+    rows: IntArray
+    effect: float
+    statistic: float
+    p_value: float
+    adjusted_p: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """The slices found, strongest first, of how many tested, and how many were significant."""
+
+    slices: tuple[_Found, ...]
+    n_tested: int
+    n_significant: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Search:
+    """A search over the same columns for whatever is to be high in a slice."""
+
+    columns: Sequence[_Column]
+    least: int
+    depth: int
+    min_effect: float
+    alpha: float
+
+    def run(self, values: FloatArray, top: int, floor: float | None = None) -> _Outcome:
+        """Search; with a floor, a slice must be above that as well as above the rest."""
+        candidates = _candidates(self.columns, values, self.least, self.depth)
+        if not candidates.found:
+            return _Outcome((), 0, 0)
+        statistic, p_values = _compared(candidates.inside, candidates.outside, floor)
+        adjusted = false_discovery_adjusted(p_values)
+        effect = _effect(candidates.inside, candidates.outside, floor)
+        significant = np.flatnonzero(adjusted <= self.alpha)
+        promising = significant[effect[significant] >= self.min_effect]
+        order = promising[np.argsort(-statistic[promising], kind="stable")]
+        n_tested = len(candidates.found)
+        kept = _without_redundant(
+            [candidates.found[i] for i in order], self.columns, values, self.least, n_tested, self.alpha, top, floor
+        )
+        slices = [
+            _Found(
+                candidates.found[i], rows, float(effect[i]), float(statistic[i]), float(p_values[i]), float(adjusted[i])
+            )
+            for i, rows in ((int(order[position]), rows) for position, rows in kept)
+        ]
+        return _Outcome(tuple(slices), n_tested, int(significant.size))
+
+
+def _described(
+    found: _Found,
+    columns: Sequence[_Column],
+    losses: FloatArray,
+    expected: FloatArray | None,
+    trivial: Callable[[IntArray], float] | None,
+    *,
+    seed: int,
+    n_resamples: int,
+) -> WeakSlice:
+    rows = found.rows
+    others = np.ones(losses.size, dtype=np.bool_)
+    others[rows] = False
+    means = {"loss": losses} if expected is None else {"loss": losses, "excess": losses - expected}
+    intervals = _mean_intervals({name: each[rows] for name, each in means.items()}, seed=seed, n_resamples=n_resamples)
+    own = None if trivial is None else trivial(rows)
+    return WeakSlice(
+        conditions=tuple(
+            Condition(column=columns[column].name, level=columns[column].labels[code])
+            for column, code in found.conditions
+        ),
+        n_rows=int(rows.size),
+        share=float(rows.size / losses.size),
+        loss=intervals["loss"],
+        rest=float(losses[others].mean()),
+        effect=found.effect if np.isfinite(found.effect) else None,
+        statistic=found.statistic if np.isfinite(found.statistic) else None,
+        p_value=found.p_value,
+        adjusted_p=found.adjusted_p,
+        expected=None if expected is None else float(expected[rows].mean()),
+        excess=intervals.get("excess"),
+        rest_excess=None if expected is None else float((losses - expected)[others].mean()),
+        trivial=own,
+        skill=None if not own else 1.0 - float(losses[rows].mean()) / own,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -501,9 +594,20 @@ def _welch(inside: _Side, outside: _Side) -> tuple[FloatArray, FloatArray]:
     return statistic, np.asarray(stdtr(freedom, -statistic), dtype=np.float64)
 
 
-def _effect(inside: _Side, outside: _Side) -> FloatArray:
+def _compared(inside: _Side, outside: _Side, floor: float | None) -> tuple[FloatArray, FloatArray]:
+    """Return the statistic and the p-value that the slice is above the rest, and above the floor if there is one."""
+    statistic, p_values = _welch(inside, outside)
+    if floor is None:
+        return statistic, p_values
+    # A constant of no variance: Welch's test against it is Student's of one sample.
+    constant = _Side(outside.n, np.full_like(outside.mean, floor), np.zeros_like(outside.variance))
+    of_floor, p_of_floor = _welch(inside, constant)
+    return np.minimum(statistic, of_floor), np.maximum(p_values, p_of_floor)
+
+
+def _effect(inside: _Side, outside: _Side, floor: float | None) -> FloatArray:
     spread = np.sqrt(0.5 * (inside.variance + outside.variance))
-    difference = inside.mean - outside.mean
+    difference = inside.mean - (outside.mean if floor is None else np.maximum(outside.mean, floor))
     unlimited = np.where(difference > 0, np.inf, 0.0)
     return np.divide(difference, spread, out=unlimited, where=spread > 0)
 
@@ -516,6 +620,7 @@ def _without_redundant(
     n_tested: int,
     alpha: float,
     top: int,
+    floor: float | None,
 ) -> list[tuple[int, IntArray]]:
     """Return the positions that are kept, strongest first, and their rows."""
     kept: list[tuple[int, IntArray]] = []
@@ -535,23 +640,25 @@ def _without_redundant(
         new = member & ~beside
         remainders = [mask & ~member & ~beside for mask in around] or [~member & ~beside]
         level = alpha * (len(kept) + 1) / n_tested
-        if np.count_nonzero(new) >= least and all(_is_worse(losses[new], losses[rest], level) for rest in remainders):
+        if np.count_nonzero(new) >= least and all(
+            _is_worse(losses[new], losses[rest], level, floor) for rest in remainders
+        ):
             kept.append((position, np.flatnonzero(member)))
             masks.append(member)
     return kept
 
 
-def _is_worse(inside: FloatArray, outside: FloatArray, alpha: float) -> bool:
+def _is_worse(inside: FloatArray, outside: FloatArray, alpha: float, floor: float | None) -> bool:
     if inside.size < 2 or outside.size < 2:
         return False
-    return float(_welch(_side_of(inside), _side_of(outside))[1][0]) <= alpha
+    return float(_compared(_side_of(inside), _side_of(outside), floor)[1][0]) <= alpha
 
 
-def _mean_interval(losses: FloatArray, *, seed: int, n_resamples: int) -> Interval:
-    means = metric_intervals(
-        lambda weights: {"loss": weights @ losses / weights.sum(axis=-1)},
-        losses.size,
-        seed=seed,
-        n_resamples=n_resamples,
-    )
-    return means["loss"]
+def _mean_intervals(values: Mapping[str, FloatArray], *, seed: int, n_resamples: int) -> dict[str, Interval]:
+    stacked = np.column_stack(list(values.values()))
+
+    def means(weights: FloatArray) -> dict[str, FloatArray]:
+        totals = weights @ stacked / weights.sum(axis=-1)[..., None]
+        return {name: totals[..., place] for place, name in enumerate(values)}
+
+    return metric_intervals(means, len(stacked), seed=seed, n_resamples=n_resamples)

@@ -19,6 +19,11 @@ class StoredFile(msgspec.Struct, frozen=True, kw_only=True):
     size_bytes: int
 
 
+def sections_of(job_id: str) -> str:
+    """Return where an evaluation's job keeps its sections until it has ended."""
+    return f"jobs/{job_id}/sections"
+
+
 def store_file(objects: WorkspaceObjects, prefix: str, content: bytes, ending: str) -> StoredFile:
     """Keep a file; the same bytes twice are one object."""
     sha256 = hashlib.sha256(content).hexdigest()
@@ -43,7 +48,7 @@ def read_checked(objects: WorkspaceObjects, stored: StoredFile) -> bytes:
         raise Unavailable(
             f"What lies at {stored.key!r} is not what was kept there: its hash differs.",
             code="evaluation.file_damaged",
-            hint="Restore the object store from a backup, or evaluate the version again.",
+            hint="Restore the object store from a backup, or evaluate the version again, on data of your own.",
         )
     return content
 

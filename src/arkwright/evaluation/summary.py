@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from arkwright.evaluation.evidence import Facts, Quote, listed, sentence, spaced
+from arkwright.evaluation.forecast_words import forecast_sentences
+from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import ModelEvaluation, SectionName, Sentence
 
 SECTION_TITLES: dict[SectionName, str] = {
@@ -22,6 +24,7 @@ SECTION_TITLES: dict[SectionName, str] = {
     "explanations": "what drives its answers",
     "behaviour": "whether it passes its behaviour tests",
     "challenge": "how it compares with another version",
+    "forecast": "how good it is as a forecast",
 }
 NOTABLE_CALIBRATION_ERROR = 0.05
 """From five percentage points on, a score is said not to be a probability: a choice of this project."""
@@ -41,18 +44,18 @@ def summary_of(document: ModelEvaluation) -> tuple[Sentence, ...]:
     """Say what the model does, how well, how surely, for whom less well, why, how fast, and what is not known."""
     facts = Facts(document)
     quality = {"binary": _binary, "multiclass": _multiclass, "regression": _regression}[document.subject.task]
-    parts = (_purpose, _rows, quality, _sure, _calibration, _weak, _groups, _drivers, _input, _behaviour, _speed)
-    return tuple(item for part in (*parts, _challenge, _not_known) for item in part(facts))
+    parts = (_purpose, _rows, quality, _sure, _calibration, _weak, _declared, _groups, _drivers, _input, _behaviour)
+    return tuple(item for part in (*parts, _speed, forecast_sentences, _challenge, _not_known) for item in part(facts))
 
 
 def _purpose(facts: Facts) -> Iterator[Sentence]:
-    target, columns = facts.name("subject", "target"), facts.count("subject", "inputs")
+    target, columns = facts.name("subject", "target"), facts.count("subject", "inputs", one="column")
     classes = facts.at("subject", "classes") or ()
     if facts.at("subject", "task") == "regression":
-        yield sentence("It estimates {target} as a number, from {columns} columns.", target=target, columns=columns)
+        yield sentence("It estimates {target} as a number, from {columns}.", target=target, columns=columns)
     elif len(classes) == 2:
         yield sentence(
-            "It tells whether {target} is {yes} or {no}, from {columns} columns.",
+            "It tells whether {target} is {yes} or {no}, from {columns}.",
             target=target,
             yes=facts.name("subject", "classes", 1),
             no=facts.name("subject", "classes", 0),
@@ -60,7 +63,7 @@ def _purpose(facts: Facts) -> Iterator[Sentence]:
         )
     else:
         yield sentence(
-            "It tells which of {n} classes of {target} a row belongs to, from {columns} columns.",
+            "It tells which of {n} classes of {target} a row belongs to, from {columns}.",
             n=facts.count("subject", "classes"),
             target=target,
             columns=columns,
@@ -69,14 +72,14 @@ def _purpose(facts: Facts) -> Iterator[Sentence]:
 
 def _rows(facts: Facts) -> Iterator[Sentence]:
     known = {
-        "holdout": "that were kept out of its training",
+        "holdout": "kept out of its training",
         "training": "of the data it was trained on, most of which it has seen",
-    }.get(facts.at("data", "basis"), "that somebody gave; whether it was trained on them is not known")
-    yield sentence("It was checked on {n} rows " + known + ".", n=facts.number("data", "n_rows_used"))
+    }.get(facts.at("data", "basis"), "that somebody gave; whether it was trained on that data is not known")
+    yield sentence("It was checked on {n} " + known + ".", n=facts.counted("data", "n_rows_used"))
     if facts.at("data", "n_rows_used") < facts.at("data", "n_rows"):
         yield sentence(
-            "There were {all} rows; those without a usable {target} were left out.",
-            all=facts.number("data", "n_rows"),
+            "There were {all}; those without a usable {target} were left out.",
+            all=facts.counted("data", "n_rows"),
             target=facts.name("subject", "target"),
         )
     yield sentence(_ONE_IN_BRACKETS, level=facts.number("performance", "level", style="percent"))
@@ -129,10 +132,10 @@ def _multiclass(facts: Facts) -> Iterator[Sentence]:
     n, row, column = max(mistakes, key=lambda item: (item[0], -item[1], -item[2]), default=(0, 0, 0))
     if n:
         yield sentence(
-            "Its most frequent mistake is to take {true} for {called}: {n} rows.",
+            "Its most frequent mistake is to take {true} for {called}: {n}.",
             true=facts.name("performance", "confusion", "labels", row),
             called=facts.name("performance", "confusion", "labels", column),
-            n=facts.number("performance", "confusion", "matrix", row, column),
+            n=facts.counted("performance", "confusion", "matrix", row, column),
         )
 
 
@@ -233,18 +236,55 @@ def _weak(facts: Facts) -> Iterator[Sentence]:
         yield slice_sentence(facts, index)
     if not found["slices"]:
         yield sentence(
-            "Among {n} groups of rows that were looked at, none was found for which it works clearly less well.",
-            n=facts.number("weak_slices", "n_tested"),
+            "No group of rows was found for which it works clearly less well; {n} looked at.",
+            n=facts.counted("weak_slices", "n_tested", one="group was", many="groups were"),
+        )
+
+
+def _declared(facts: Facts) -> Iterator[Sentence]:
+    """Tell of the declared slices that are worse than all other rows beyond chance."""
+    table = ("weak_slices", "declared")
+    metric = facts.at(*table, "metric")
+    worse = [
+        index
+        for index, row in enumerate(facts.at(*table, "slices") or ())
+        if row["adjusted_p"] is not None
+        and row["adjusted_p"] <= SURE
+        and METRICS[metric].sign * row["difference"]["value"] < 0
+    ]
+    for index in worse:
+        where = (*table, "slices", index)
+        yield sentence(
+            "In the declared slice {name} ({which}, {n}) the {metric} is {inside}, elsewhere {rest}: worse by {gap}, "
+            "which is more than chance.",
+            name=facts.name(*where, "name"),
+            which=facts.words(*where, "where"),
+            n=facts.counted(*where, "n_rows"),
+            metric=METRICS[metric].title,
+            inside=facts.estimate(*where, "metrics", metric),
+            rest=facts.number(*where, "rest", "value"),
+            gap=facts.size(*where, "difference", "value"),
         )
 
 
 def slice_sentence(facts: Facts, index: int) -> Sentence:
     """Describe one weak slice."""
     where = ("weak_slices", "slices", index)
+    if facts.at(*where, "expected") is not None:
+        return sentence(
+            "It works less well where {conditions} ({n}): its average {loss} is {inside} there, where its own scores "
+            "lead to expect {expected}; elsewhere it is {rest}.",
+            conditions=conditions_of(facts, index),
+            n=facts.counted(*where, "n_rows"),
+            loss=spaced(facts.words("weak_slices", "loss")),
+            inside=facts.number(*where, "loss", "value"),
+            expected=facts.number(*where, "expected"),
+            rest=facts.number(*where, "rest"),
+        )
     return sentence(
-        "It works less well where {conditions} ({n} rows): its average {loss} is {inside} there and {rest} elsewhere.",
+        "It works less well where {conditions} ({n}): its average {loss} is {inside} there and {rest} elsewhere.",
         conditions=conditions_of(facts, index),
-        n=facts.number(*where, "n_rows"),
+        n=facts.counted(*where, "n_rows"),
         loss=spaced(facts.words("weak_slices", "loss")),
         inside=facts.number(*where, "loss", "value"),
         rest=facts.number(*where, "rest"),
@@ -264,6 +304,8 @@ def conditions_of(facts: Facts, index: int) -> Quote:
 def _groups(facts: Facts) -> Iterator[Sentence]:
     columns = facts.at("fairness", "report", "columns") or ()
     judged = [index for index, column in enumerate(columns) if column["judged"]]
+    for index in range(len(facts.at("fairness", "report", "assumptions") or ())):
+        yield sentence("{text}.", text=facts.words("fairness", "report", "assumptions", index, "text"))
     for index in sorted(judged, key=lambda index: ("Fail", "Warning", "Pass").index(columns[index]["status"]))[
         :_GROUPS
     ]:
@@ -376,7 +418,7 @@ def _input(facts: Facts) -> Iterator[Sentence]:
     if facts.at("robustness", "score", "value") is not None:
         yield sentence(
             "Against bad input it scores {score} on a scale from 1 to 10, where more is better.",
-            score=facts.number("robustness", "score", "value"),
+            score=facts.number("robustness", "score", "value", style="score"),
         )
     for kind in ("catastrophic", "findings"):
         texts = facts.at("robustness", kind) or ()
@@ -401,8 +443,8 @@ def _speed(facts: Facts) -> Iterator[Sentence]:
             continue
         yield sentence(
             f"It answers one row in {{half}} ms or less half of the time, and {share} rows within {{most}} ms.",
-            half=facts.number(*where, "p50", "value_ms"),
-            most=facts.number(*where, percentile, "value_ms"),
+            half=facts.number(*where, "p50", "value_ms", style="rough"),
+            most=facts.number(*where, percentile, "value_ms", style="rough"),
         )
         break
     if facts.at("operation", "size", "total_bytes"):
@@ -412,8 +454,9 @@ def _speed(facts: Facts) -> Iterator[Sentence]:
 def _challenge(facts: Facts) -> Iterator[Sentence]:
     if facts.at("challenge") is not None:
         yield sentence(
-            "Compared with version {version}: {rationale}.",
+            "Compared with version {version}, the recommendation is {outcome}. {rationale}.",
             version=facts.words("challenge", "baseline", "version"),
+            outcome=facts.words("challenge", "recommendation", "outcome"),
             rationale=facts.words("challenge", "recommendation", "rationale"),
         )
 
@@ -425,10 +468,10 @@ def _not_known(facts: Facts) -> Iterator[Sentence]:
         lead = "In part not known" if facts.at(name) is not None else "Not known"
         yield sentence(f"{lead}: {what}. {{reason}}.", reason=facts.words("not_done", name))
     sampled = [
-        Quote(f"{titles.get(name, name)} ({rows.text} rows)", rows.pointers)
+        Quote(f"{titles.get(name, name)} ({rows.text})", rows.pointers)
         for name, n_rows in (facts.at("data", "rows_by_section") or {}).items()
         if n_rows < facts.at("data", "n_rows_used")
-        for rows in [facts.number("data", "rows_by_section", name)]
+        for rows in [facts.counted("data", "rows_by_section", name)]
     ]
     if sampled:
         yield sentence("Found out on a sample of the rows: {sampled}.", sampled=listed(sampled))

@@ -20,7 +20,9 @@
 7. a behaviour test could not be run;
 8. ``weak_slices``, ``calibration`` (classification), ``fairness``, ``robustness`` or ``operation`` was not done;
    fairness is not asked for where somebody stated that no people are concerned and why;
-9. that was stated, and an input or a sensitive column is by its name about people.
+9. that was stated, and an input or a sensitive column is by its name about people;
+10. it was scored as a forecast, and is clearly worse than a naive one (:mod:`~arkwright.evaluation.forecast_words`);
+11. fairness would fail at the threshold that the costs or this report recommend, and does not at the one in use.
 
 A comparison is read by its decision for production alone: what an experiment's hypothesis came to is another question,
 and a retraining that is merely as good may well go.
@@ -43,7 +45,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Literal
 
-from arkwright.evaluation.evidence import Facts, sentence
+from arkwright.evaluation.evidence import Facts, Quote, sentence
+from arkwright.evaluation.forecast_words import forecast_merits, forecast_warnings
 from arkwright.evaluation.model_evaluation import GoNoGo, ModelEvaluation, SectionName, Sentence
 from arkwright.evaluation.personal_columns import recognise
 from arkwright.evaluation.summary import NOTABLE_CALIBRATION_ERROR, SECTION_TITLES, SURE, answer_of, slice_sentence
@@ -53,6 +56,7 @@ MEDIUM_EFFECT = 0.5
 ENOUGH_ROWS, FEW_ROWS, ENOUGH_OF_A_CLASS = 1_000, 100, 30
 WIDE = 0.5
 _MOST_FINDINGS = 3
+_MOST_POINTS = 5
 
 Found = Iterator[Sentence]
 Rule = Callable[[Facts], Found]
@@ -117,11 +121,22 @@ def _undecided(facts: Facts) -> Found:
 def _compared(facts: Facts, outcomes: tuple[str, ...]) -> Found:
     if facts.at("challenge", "version", "outcome") in outcomes:
         yield sentence(
-            "Compared with version {version}, the rules say {outcome}: {rationale}.",
+            "Compared with version {version}, the rules say {outcome}. {rationale}.",
+            _listed(facts, "challenge", "version", "findings"),
             version=facts.words("challenge", "baseline", "version"),
             outcome=facts.words("challenge", "version", "outcome"),
             rationale=facts.words("challenge", "version", "rationale"),
         )
+
+
+def _listed(facts: Facts, *steps: str | int) -> list[Quote]:
+    """Quote the first of several findings, and say how many there are."""
+    n = len(facts.at(*steps) or ())
+    told = [facts.words(*steps, index) for index in range(min(n, _MOST_POINTS))]
+    if n > _MOST_POINTS:
+        whole = facts.count(*steps, one="finding")
+        told.append(Quote(f"There are {whole.text} in all; the comparison lists every one", whole.pointers))
+    return told
 
 
 def _trivial(facts: Facts) -> Found:
@@ -170,6 +185,15 @@ def _fairness(facts: Facts, status: str, severity: str, flagged: str) -> Found:
         yield sentence("The fairness section ends in {status}.", status=facts.words("fairness", "status"))
 
 
+def _unfair_elsewhere(facts: Facts) -> Found:
+    if facts.at("fairness", "status") == "Fail":
+        return  # it stops there already
+    where = ("fairness", "at_threshold", "findings")
+    found = [index for index, item in enumerate(facts.at(*where) or ()) if item["severity"] == "warning"]
+    for index in found[:_MOST_FINDINGS]:
+        yield sentence("Fairness at another threshold: {text}.", text=facts.words(*where, index, "text"))
+
+
 def _misbehaved(facts: Facts) -> Found:
     yield from _behaved(facts, "failed")
 
@@ -202,7 +226,7 @@ def _fragile(facts: Facts) -> Found:
         yield sentence(
             "Its sensitivity to bad input is {rating}: {score} on a scale from 1 to 10, where more is better.",
             rating=facts.words("robustness", "rating"),
-            score=facts.number("robustness", "score", "value"),
+            score=facts.number("robustness", "score", "value", style="score"),
         )
 
 
@@ -262,8 +286,8 @@ def _beats(facts: Facts) -> Found:
 def _fair(facts: Facts) -> Found:
     if facts.at("fairness", "status") == "Pass":
         yield sentence(
-            "Fairness: every gate is met, with {n} columns (or pairs of columns) audited.",
-            n=facts.count("fairness", "report", "columns"),
+            "Fairness: every gate is met, with {n} audited.",
+            n=facts.count("fairness", "report", "columns", one="column", many="columns (or pairs of columns)"),
         )
 
 
@@ -279,13 +303,16 @@ def _robust(facts: Facts) -> Found:
     if facts.at("robustness", "rating") == "Acceptable":
         yield sentence(
             "It withstands bad input: {score} on a scale from 1 to 10, where more is better.",
-            score=facts.number("robustness", "score", "value"),
+            score=facts.number("robustness", "score", "value", style="score"),
         )
 
 
 def _behaves(facts: Facts) -> Found:
     if facts.at("behaviour", "passed"):
-        yield sentence("All {n} behaviour tests passed.", n=facts.number("behaviour", "n_passed"))
+        if facts.at("behaviour", "n_passed") == 1:
+            yield sentence("The one behaviour test passed.")
+        else:
+            yield sentence("All {n} behaviour tests passed.", n=facts.number("behaviour", "n_passed"))
 
 
 def _quick(facts: Facts) -> Found:
@@ -331,11 +358,13 @@ _WARNINGS: tuple[Rule, ...] = (
     _trained_on,
     _undecided,
     _perhaps_unfair,
+    _unfair_elsewhere,
     _fragile,
     _weak,
     _miscalibrated,
     _not_run,
     _missing,
     _about_people,
+    forecast_warnings,
 )
-_FOR: tuple[Rule, ...] = (_beats, _preferred, _fair, _nobody, _robust, _behaves, _quick)
+_FOR: tuple[Rule, ...] = (_beats, forecast_merits, _preferred, _fair, _nobody, _robust, _behaves, _quick)

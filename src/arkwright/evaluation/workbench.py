@@ -20,16 +20,23 @@ from arkwright.bundles.model_process import GeneralScorer
 from arkwright.contracts import Column
 from arkwright.core.errors import NotFound
 from arkwright.data import DatasetService, UploadService
+from arkwright.evaluation.attestations import AttestationService
+from arkwright.evaluation.behaviour import BehaviourReport
 from arkwright.evaluation.counterfactual import ColumnLimit
-from arkwright.evaluation.definition_of_done import Fact
+from arkwright.evaluation.definition_of_done import Fact, ScopeOutcome
 from arkwright.evaluation.evaluated_rows import EvaluatedRows, trivial_scores, usable_rows
-from arkwright.evaluation.evaluation_request import EvaluationRequest
+from arkwright.evaluation.evaluation_request import EvaluationRequest, check_semantics
+from arkwright.evaluation.forecast_timeline import ForecastRequest, History, Timeline, read_timeline
 from arkwright.evaluation.holdout import EvaluationData, read_rows
 from arkwright.evaluation.material import Baseline, Material, Options
 from arkwright.evaluation.model_evaluation import DataUsed, Subject
+from arkwright.evaluation.ports import Experiments, Operations
 from arkwright.evaluation.resources import InstanceType
+from arkwright.evaluation.retraining import KeptTraining, NoRetraining, Retraining
 from arkwright.evaluation.scored_table import Predict
 from arkwright.evaluation.service import ModelEvaluationService
+from arkwright.evaluation.training_effort import TrainingEffort
+from arkwright.evaluation.version_facts import VersionFacts
 from arkwright.features import to_columns
 from arkwright.governance import GovernanceService
 from arkwright.kit.jobs import JobRun, JobService
@@ -49,6 +56,9 @@ class EvaluationServices:
     uploads: UploadService
     governance: GovernanceService
     objects: ObjectStore
+    facts: VersionFacts
+    attestations: AttestationService
+    retraining: Retraining
 
     @classmethod
     def over(
@@ -59,10 +69,26 @@ class EvaluationServices:
         uploads: UploadService,
         governance: GovernanceService,
         objects: ObjectStore,
+        experiments: Experiments | None = None,
+        *,
+        operations: Operations,
+        retraining: Retraining | None = None,
     ) -> EvaluationServices:
-        """Return the room's services over those of the rooms below."""
-        evaluations = ModelEvaluationService(jobs, registry, datasets, uploads, governance, objects)
-        return cls(evaluations, registry, datasets, uploads, governance, objects)
+        """Return the room's services over those of the rooms below, and what the rooms above tell of deployments."""
+        evaluations = ModelEvaluationService(jobs, registry, datasets, uploads, governance, objects, experiments)
+        facts = VersionFacts(registry, governance, operations)
+        attestations = AttestationService(registry, governance, evaluations, objects, facts)
+        return cls(
+            evaluations,
+            registry,
+            datasets,
+            uploads,
+            governance,
+            objects,
+            facts,
+            attestations,
+            retraining or NoRetraining(),
+        )
 
 
 class Workbench:
@@ -117,11 +143,13 @@ class Workbench:
                 *(ColumnLimit(name=name, fixed=True) for name in request.immutable),
                 *(limit for limit in request.limits if limit.name not in request.immutable),
             ),
+            slices=request.slices,
         )
 
     def data(self) -> DataUsed:
         """Say which rows are used."""
         request, rows, (_, name, basis, fingerprint, version_id, notes) = self._request, self._rows, self._source
+        _ = self._timeline  # times that cannot be used are refused before anything is computed
         return DataUsed(
             name=name,
             basis=basis,
@@ -149,13 +177,17 @@ class Workbench:
             truth=rows.truth,
             reference_scores=reference,
             sensitive=rows.sensitive,
+            slice_columns=rows.others,
+            retraining=self._retraining(),
             training=training,
             predictor=bundle.compiled,
             load=None if bundle.compiled is None else self._load,
             sizes=self._sizes(bundle.digest),
             learner=bundle.manifest.learner,
+            effort=self._effort(bundle),
             behaviour=request.behaviour,
             baseline=self._baseline(),
+            timeline=self._timeline,
             purpose=request.purpose,
             solely_automated=request.solely_automated,
             gives_reasons=request.gives_reasons,
@@ -164,49 +196,20 @@ class Workbench:
             machine=f"{os.cpu_count()} CPUs, {platform.machine()}, {platform.system()}",
         )
 
-    def facts(self) -> dict[str, Fact]:
-        """Say what is known of the version beside its evaluation, for the definition of done."""
-        manifest, subject = self._bundle.manifest, self.subject
-        facts = {
-            "signature": Fact(
-                met=True,
-                evidence=(subject.model_version_id, subject.bundle_digest),
-                reason=f"{len(subject.inputs)} inputs; every file of the bundle is listed with its hash",
-            )
-        }
+    def facts(self, behaviour: BehaviourReport | None = None) -> dict[str, Fact]:
+        """Say what is known of the version beside its evaluation, for the definition of done.
+
+        Parameters
+        ----------
+        behaviour
+            The behaviour tests of this evaluation: with what was attested they make one item.
+        """
+        outcome = None
+        if behaviour is not None:
+            reason = "" if behaviour.passed else behaviour.detail
+            outcome = ScopeOutcome(passed=behaviour.passed, evidence="/behaviour", reason=reason)
         with self._job.read() as unit:
-            model_id = self._services.registry.version_by_id(unit, subject.model_version_id).model_id
-            before = self._services.registry.production_of(unit, model_id)
-        if before is not None and before.id != subject.model_version_id:
-            facts["rollback"] = Fact(
-                met=True,
-                evidence=(before.id, "docs/rollouts.md"),
-                reason=f"`arkwright deployment rollback` goes back to version {before.semver}, which is in production",
-            )
-        else:
-            facts["rollback"] = Fact(
-                met=None, reason="no other version is in production, so there is none to go back to"
-            )
-        if run_id := manifest.lineage.get("run_id"):
-            imported = manifest.lineage.get("origin") == "import"
-            facts["experiment_tracked"] = Fact(
-                met=None if imported else True,
-                evidence=(run_id,),
-                reason="it was trained elsewhere: what its run holds is not known" if imported else "",
-            )
-        if manifest.parity is not None and manifest.predictor == "compiled":
-            facts["feature_engineering"] = Fact(
-                met=bool(manifest.parity.passed),
-                evidence=(subject.bundle_digest,),
-                reason=f"the encoder is in the bundle; it agreed with the pipeline on {manifest.parity.n_rows:,} rows",
-            )
-        if version_id := manifest.lineage.get("dataset_version_id"):
-            facts["data_schema"] = Fact(
-                met=True,
-                evidence=(version_id,),
-                reason="the dataset version holds its schema, and requests are checked against the signature",
-            )
-        return facts
+            return self._services.facts.of(unit, self._request.model_version_id, self._bundle.manifest, outcome)
 
     def fold_scores(self) -> tuple[float, ...]:
         """Return the primary metric in each fold of the training, where it is the one that is looked at."""
@@ -272,7 +275,43 @@ class Workbench:
         table = self._source[0]
         # An input that only the other version has may be missing: then the comparison says so, and nothing else fails.
         more = [] if other is None else [each for each in other.signature.columns if each.name in table.column_names]
-        return usable_rows(table, self._bundle.signature, self._request.sensitive, more)
+        others = dict.fromkeys(name for each in self._request.slices for name in each.where)
+        check_semantics(self._request, self._bundle.signature, table.column_names)
+        return usable_rows(table, self._bundle.signature, self._request.sensitive, more, tuple(others))
+
+    @cached_property
+    def _timeline(self) -> Timeline | None:
+        """Where the rows are in time, where somebody asked for a forecast."""
+        asked = self._request.forecast
+        if asked is None:
+            return None
+        table, _, basis, *_ = self._source
+        signature, used = self._bundle.signature, self._rows.used
+        return read_timeline(table, used, signature, asked, self._history(asked), at_random=basis == "holdout")
+
+    def _history(self, asked: ForecastRequest) -> History:
+        """Return the rows before the evaluated ones: those that were given, or those the model was trained on."""
+        services = self._services
+        if asked.history_upload_id:
+            table, filename, _ = services.evaluations.read_upload(
+                self._job, asked.history_upload_id, self._job.raise_if_cancelled
+            )
+            return History(table, filename)
+        version_id = asked.history_dataset_version_id
+        if not version_id:
+            version_id = self._bundle.manifest.lineage.get("dataset_version_id", "")
+        if not version_id:
+            return History(None, reason="it is not known on which dataset version the model was trained")
+        with self._job.read() as unit:
+            try:
+                version = services.datasets.version_by_id(unit, version_id)
+                dataset = services.datasets.get(unit, version.dataset_id)
+                wanted = {*asked.columns, self._bundle.signature.target}
+                names = [column["name"] for column in version.schema if column["name"] in wanted]
+                table = services.datasets.load_table(unit, version.id, names)
+            except NotFound:
+                return History(None, reason="the dataset version it was trained on is gone")
+        return History(table, f"{dataset.name} version {version.number}")
 
     # Models
 
@@ -298,6 +337,7 @@ class Workbench:
             sizes=self._sizes(other.digest),
             predictor=other.compiled,
             seen=self._seen_by(other),
+            effort=self._effort(other),
         )
 
     def _seen_by(self, other: LoadedBundle) -> str:
@@ -328,6 +368,24 @@ class Workbench:
                 return self._services.datasets.version_by_id(unit, trained_on).fingerprint == fingerprint
             except NotFound:
                 return False
+
+    def _retraining(self) -> KeptTraining | None:
+        """Return the rows that were kept of the training, with the learner, where it can be trained again."""
+        bundle, kept = self._bundle, self._kept
+        if kept is None or bundle.signature.task != "binary" or not self._request.sensitive:
+            return None
+        with self._job.read() as unit:
+            learn = self._services.retraining.learner_of(unit, bundle.manifest.lineage, bundle.signature)
+        if learn is None:
+            return None
+        table = read_rows(self._objects, kept.training)
+        held = [name for name in self._request.sensitive if name in table.column_names]
+        rows = usable_rows(table, bundle.signature, held)
+        return KeptTraining(rows.columns, rows.truth, learn, rows.sensitive)
+
+    def _effort(self, bundle: LoadedBundle) -> TrainingEffort | None:
+        with self._job.read() as unit:
+            return self._services.evaluations.experiments.effort_of(unit, bundle.manifest.lineage)
 
     def _sizes(self, digest: str) -> dict[str, int]:
         with self._services.registry.bundles.folder(self._workspace_id, digest) as folder:

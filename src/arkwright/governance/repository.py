@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from arkwright.governance.tables import EvidenceRow, LineageRow
+from arkwright.governance.tables import EvidenceRow, GateDecisionRow, LineageRow
 
 
 def evidence_of(session: Session, digest: str, kind: str = "") -> list[EvidenceRow]:
     """Return the evidence that cites a bundle, oldest first."""
     query = select(EvidenceRow).where(EvidenceRow.subject_digest == digest).order_by(EvidenceRow.id)
     return list(session.scalars(query.where(EvidenceRow.kind == kind) if kind else query))
+
+
+def evidence_before(session: Session, kind: str, before: datetime, *, after: str, limit: int) -> list[EvidenceRow]:
+    """Return evidence of a kind that was filed before a moment, oldest first, from the one after ``after``."""
+    query = select(EvidenceRow).where(EvidenceRow.kind == kind, EvidenceRow.created_at < before, EvidenceRow.id > after)
+    return list(session.scalars(query.order_by(EvidenceRow.id).limit(limit)))
+
+
+def decisions_about(session: Session, entity_id: str) -> list[GateDecisionRow]:
+    """Return what gates decided about a thing, oldest first."""
+    query = select(GateDecisionRow).where(GateDecisionRow.entity_id == entity_id)
+    return list(session.scalars(query.order_by(GateDecisionRow.id)))
 
 
 def evidence_by_id(session: Session, evidence_id: str) -> EvidenceRow | None:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 import rfc8785
@@ -61,6 +62,22 @@ class GovernanceService:
         """Return the evidence about a bundle, oldest first."""
         authorise(unit, "evidence.list", "bundle", subject_digest)
         return repository.evidence_of(unit.session, subject_digest, kind)
+
+    def evidence_before(
+        self, unit: UnitOfWork, kind: str, before: datetime, *, after: str = "", limit: int = 200
+    ) -> list[EvidenceRow]:
+        """Return evidence of a kind filed before a moment, about any bundle, oldest first."""
+        authorise(unit, "evidence.list", "workspace", unit.context.workspace_id)
+        return repository.evidence_before(unit.session, kind, before, after=after, limit=limit)
+
+    def cited_by_gates(self, unit: UnitOfWork, entity_id: str) -> frozenset[str]:
+        """Return the ids of the evidence that gates looked at when they decided about a thing."""
+        authorise(unit, "evidence.list", "workspace", unit.context.workspace_id)
+        return frozenset(
+            str(cited["id"])
+            for decision in repository.decisions_about(unit.session, entity_id)
+            for cited in decision.inputs.get("evidence") or ()
+        )
 
     def get(self, unit: UnitOfWork, evidence_id: str) -> EvidenceRow | None:
         """Return a piece of evidence by its id, or None."""

@@ -14,7 +14,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import AliasChoices, Field, SecretStr, ValidationError, field_validator
+from pydantic import AliasChoices, Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -105,6 +105,12 @@ class Settings(BaseSettings):
     evaluate_after_training: bool = Field(
         True, description="Whether a quick evaluation of each trained version follows its training."
     )
+    evaluation_retention_days: int = Field(
+        180, ge=0, le=36_500, description="Days that reports of evaluations are kept, 180 or more; 0: for ever."
+    )
+    comparison_retention_days: int = Field(
+        90, ge=0, le=36_500, description="Days that comparisons of versions are kept, 90 or more; 0: for ever."
+    )
     instance_prices: str = Field(
         "",
         description="Machines and what they cost, as JSON: a list of name, vcpus, memory_gb and usd_per_hour.",
@@ -113,6 +119,14 @@ class Settings(BaseSettings):
         SecretStr(""),
         description="Shared by the processes of one platform; made afresh by `arkwright up`.",
     )
+
+    @field_validator("evaluation_retention_days", "comparison_retention_days")
+    @classmethod
+    def _long_enough(cls, days: int, info: ValidationInfo) -> int:
+        least = 180 if info.field_name == "evaluation_retention_days" else 90
+        if 0 < days < least:
+            raise ValueError(f"reports have to be kept for {least} days or longer; 0 keeps them for ever")
+        return days
 
     @field_validator("home")
     @classmethod
@@ -221,7 +235,7 @@ def load_settings(**overrides: Any) -> Settings:
         name = str(first["loc"][0]) if first["loc"] else "settings"
         variable = name if name.isupper() else f"ARKWRIGHT_{name.upper()}"
         raise Invalid(
-            f"The setting {variable} cannot be used: {first['msg']}.",
+            f"The setting {variable} cannot be used: {first['msg'].removeprefix('Value error, ')}.",
             code="settings.invalid",
             hint=hint,
         ) from None

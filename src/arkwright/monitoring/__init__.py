@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from arkwright.monitoring.report import DriftReport, drift_report, drift_trend
     from arkwright.monitoring.schedule import MonitorTiming, Schedule, due_monitors
     from arkwright.monitoring.served_models import ServedModels
+    from arkwright.monitoring.served_versions import ServedVersions
     from arkwright.monitoring.service import MonitoringService
     from arkwright.monitoring.shipping import SegmentShipper
-    from arkwright.monitoring.significance import chi_square, holm, kolmogorov_smirnov
+    from arkwright.monitoring.significance import chi_square, kolmogorov_smirnov
     from arkwright.monitoring.stability import (
         drift_level,
         expected_psi,
@@ -54,6 +55,7 @@ _HOMES = {
     "Schedule": "schedule",
     "SegmentShipper": "shipping",
     "ServedModels": "served_models",
+    "ServedVersions": "served_versions",
     "UsageEvents": "usage",
     "alert_message": "alerts",
     "chi_square": "significance",
@@ -64,7 +66,6 @@ _HOMES = {
     "drift_trend": "report",
     "due_monitors": "schedule",
     "expected_psi": "stability",
-    "holm": "significance",
     "join_outcomes": "outcomes",
     "kl_divergence": "stability",
     "kolmogorov_smirnov": "significance",
@@ -88,6 +89,7 @@ __all__ = [
     "Schedule",
     "SegmentShipper",
     "ServedModels",
+    "ServedVersions",
     "UsageEvents",
     "alert_message",
     "chi_square",
@@ -98,7 +100,6 @@ __all__ = [
     "drift_trend",
     "due_monitors",
     "expected_psi",
-    "holm",
     "join_outcomes",
     "kl_divergence",
     "kolmogorov_smirnov",

@@ -33,6 +33,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from arkwright.deployments.ports import MetricSums
+from arkwright.evaluation import wilson_interval
 
 _Z = 1.959963984540054  # the 97.5 % point of the standard normal distribution
 # A score of exactly 0 or 1 that was wrong would make the log-loss of everything infinite.
@@ -161,20 +162,6 @@ def quality_of(arm: JoinedArm) -> ArmQuality:
     )
 
 
-def wilson_interval(mean: float, n: int) -> tuple[float, float]:
-    """Return the 95 % interval of a share.
-
-    Examples
-    --------
-    >>> [round(bound, 3) for bound in wilson_interval(0.8, 50)]
-    [0.67, 0.888]
-    """
-    shrink = 1.0 + _Z**2 / n
-    centre = (mean + _Z**2 / (2 * n)) / shrink
-    half = _Z / shrink * math.sqrt(mean * (1.0 - mean) / n + _Z**2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
-
-
 def mean_interval(sums: MetricSums) -> tuple[float, float] | None:
     """Return the 95 % interval of a mean by the central limit theorem; None for fewer than two values.
 
@@ -196,7 +183,7 @@ _PEOPLE_SAY = {"absolute_error": "mae", "squared_error": "rmse"}
 def _quality(name: str, sums: MetricSums, *, share: bool) -> QualityMetric:
     bounds = mean_interval(sums)
     if share and sums.n:
-        bounds = wilson_interval(sums.mean, sums.n)
+        bounds = wilson_interval(sums.total, sums.n)
     low, high = bounds if bounds is not None else (None, None)
     value = sums.mean
     if not share and low is not None:

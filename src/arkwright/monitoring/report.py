@@ -17,8 +17,8 @@ import numpy as np
 from arkwright.contracts import Baseline, NumericBaseline
 from arkwright.core.errors import Invalid
 from arkwright.core.structs import prepared
+from arkwright.evaluation import holm_adjusted
 from arkwright.monitoring.drift import MINIMUM_ROWS, DriftResult, Values, compare_feature
-from arkwright.monitoring.significance import holm
 from arkwright.monitoring.stability import Level
 
 Status = Literal["GREEN", "YELLOW", "RED", "UNKNOWN"]
@@ -148,7 +148,7 @@ def drift_report(
     prediction = compare_feature(
         PREDICTION, baseline.prediction, _n_holdout(baseline), predictions, n_features=n_compared
     )
-    adjusted = holm([result.p_value for result in [*results, prediction]])
+    adjusted = holm_adjusted([result.p_value for result in [*results, prediction]])
     *results, prediction = [
         msgspec.structs.replace(result, p_value_adjusted=p_value)
         for result, p_value in zip([*results, prediction], adjusted, strict=True)

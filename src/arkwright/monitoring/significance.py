@@ -5,7 +5,6 @@ Pure functions over counts and sorted values; SciPy's special functions give the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -149,31 +148,6 @@ def pool_rare_cells(
         return []
     expected = totals * table.sum(axis=1).min() / totals.sum()
     return [int(cell) for cell in np.flatnonzero(expected < minimum_expected)]
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    r"""Return p-values corrected for asking many questions at once (Holm's step-down method).
-
-    With the p-values in ascending order, :math:`\tilde p_{(i)} = \max_{j \le i} \min(1, (k - j + 1)\, p_{(j)})`.
-    Rejecting where the corrected value is below alpha keeps the chance of *any* false rejection below alpha, whatever
-    the dependence between features.
-
-    References
-    ----------
-    S. Holm, "A simple sequentially rejective multiple test procedure", Scand. J. Statist. 6(2), 1979.
-
-    Examples
-    --------
-    >>> holm([0.01, 0.04, 0.03])
-    [0.03, 0.06, 0.06]
-    """
-    count = len(p_values)
-    corrected = [1.0] * count
-    highest = 0.0
-    for rank, index in enumerate(sorted(range(count), key=lambda i: p_values[i])):
-        highest = max(highest, min(1.0, (count - rank) * p_values[index]))
-        corrected[index] = highest
-    return corrected
 
 
 def _table(reference_counts: npt.ArrayLike, current_counts: npt.ArrayLike) -> npt.NDArray[np.float64]:

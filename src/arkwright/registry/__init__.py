@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from arkwright.registry.bundle_store import BundleStore
+    from arkwright.registry.errors import UNDER_EVALUATION
     from arkwright.registry.import_service import ImportRequest, ImportService
     from arkwright.registry.names import check_model_name
     from arkwright.registry.promotion import AliasProjection
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from arkwright.registry.stages import Stage, check_transition, parse_stage
 
 _HOMES = {
+    "UNDER_EVALUATION": "errors",
     "AliasProjection": "promotion",
     "BundleStore": "bundle_store",
     "ImportRequest": "import_service",
@@ -34,6 +36,7 @@ _HOMES = {
 }
 
 __all__ = [
+    "UNDER_EVALUATION",
     "AliasProjection",
     "BundleStore",
     "ImportRequest",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
 from arkwright.registry import gate, repository
 from arkwright.registry.bundle_store import BundleStore
-from arkwright.registry.errors import model_not_found, version_not_found
+from arkwright.registry.errors import model_not_found, under_evaluation, version_not_found
 from arkwright.registry.names import check_model_name
 from arkwright.registry.semver import SemanticVersion, next_version
 from arkwright.registry.stages import Stage, check_transition
@@ -31,12 +31,26 @@ MODEL_EVALUATION = "model_evaluation"
 
 
 class RegistryService:
-    """The one registry: what there is, in which stage, and how it came there."""
+    """The one registry: what there is, in which stage, and how it came there.
 
-    def __init__(self, bundles: BundleStore, governance: GovernanceService, tracking: TrackingStore) -> None:
+    Parameters
+    ----------
+    evaluating
+        Given a version's id, the id of the job that is evaluating it, or nothing: its promotion waits for the outcome.
+    """
+
+    def __init__(
+        self,
+        bundles: BundleStore,
+        governance: GovernanceService,
+        tracking: TrackingStore,
+        *,
+        evaluating: Callable[[UnitOfWork, str], str] | None = None,
+    ) -> None:
         self.bundles = bundles
         self._governance = governance
         self._tracking = tracking
+        self._evaluating = evaluating
 
     # Models
 
@@ -199,7 +213,7 @@ class RegistryService:
         Raises
         ------
         Conflict
-            If the state machine has no such step.
+            If the state machine has no such step, or an evaluation of the version has not ended.
         PolicyRefused
             If the gate refuses, with every unmet condition.
         """
@@ -243,6 +257,8 @@ class RegistryService:
 
         Raises
         ------
+        Conflict
+            If an evaluation of the version has not ended.
         PolicyRefused
             If the gate refuses, with every unmet condition.
         """
@@ -327,6 +343,10 @@ class RegistryService:
 
     def _pass_gate(self, units: Units, version: ModelVersionRow, kind: str, what: str) -> None:
         with units.read() as unit:
+            # Asked before the evidence is read: an evaluation that ends in between is then among it.
+            job_id = self._evaluating(unit, version.id) if self._evaluating and kind == "promotion" else ""
+            if job_id:
+                raise under_evaluation(version.semver, job_id)
             evidence = self._governance.evidence(unit, version.bundle_digest, EVALUATION)
             whole = self._governance.evidence(unit, version.bundle_digest, MODEL_EVALUATION)
             workspace_id = unit.context.workspace_id

@@ -136,6 +136,7 @@ class Client(Resources):
         na_values: Sequence[str] = (),
         dataset_version: int | None = None,
         config: Mapping[str, Any] | None = None,
+        definition: Mapping[str, Any] | None = None,
         on_progress: OnProgress | None = None,
     ) -> Training:
         """Ingest a table if need be, start a training on it, and return without waiting for the training.
@@ -154,6 +155,8 @@ class Client(Resources):
             Texts that mean "missing", for a source that is ingested.
         config
             More of the experiment's configuration, as of :meth:`Experiments.create`.
+        definition
+            What the model is to show, as of :meth:`Experiments.create`.
         """
         budget_seconds = parse_duration_seconds(budget)
         if isinstance(source, str) and is_id("dataset", source):
@@ -178,6 +181,7 @@ class Client(Resources):
             task_type=task,
             objective=objective,
             config=settings,
+            definition=definition,
         )
         accepted = self.experiments.run(created["experiment_id"])
         return Training(self, experiment_id=created["experiment_id"], job_id=accepted["job_id"])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from arkwright.core.errors import Conflict, NotFound, Unavailable
+from arkwright.core.errors import Conflict, Invalid, NotFound, Unavailable
 from arkwright.sdk.feedback import send_feedback
+from arkwright.sdk.predictions import Rows, to_instances
 from arkwright.sdk.transport import Items, Transport, segment
 from arkwright.sdk.types import (
     Deployment,
@@ -19,7 +21,12 @@ from arkwright.sdk.types import (
     RolloutHistory,
 )
 
+if TYPE_CHECKING:
+    from arkwright.contracts.load_test import LoadTestReport
+    from arkwright.sdk.load_test import LoadNews
+
 _PAUSE_SECONDS = 0.2
+_WARM_REQUESTS = 3
 
 
 class Deployments:
@@ -222,6 +229,66 @@ class Deployments:
             With one entry in ``errors`` for each outcome that cannot be taken.
         """
         return send_feedback(self._transport, deployment, outcomes)
+
+    def load_test(
+        self,
+        deployment: str,
+        rows: Rows,
+        *,
+        rate: float = 50.0,
+        seconds: float = 10.0,
+        p95_limit_ms: float = 100.0,
+        max_error_share: float = 0.0,
+        timeout_seconds: float = 10.0,
+        rows_from: str = "",
+        on_progress: Callable[[LoadNews], None] | None = None,
+    ) -> LoadTestReport:
+        """Send rows to an endpoint at an arrival rate, one in each request, and return how it answered.
+
+        The predictions are real ones: they are logged, and count as traffic. ``judge_load`` of
+        :mod:`arkwright.contracts` says whether the endpoint passed.
+
+        Parameters
+        ----------
+        rows
+            What to send, over and over.
+        rate
+            Requests a second; each is due at its moment, whether or not the ones before it were answered.
+        p95_limit_ms, max_error_share
+            What it is held to: the 95th percentile from the moment a request was due, and the share that may fail.
+        rows_from
+            Where the rows came from, for whoever reads the report.
+        on_progress
+            Told about twice a second.
+
+        Raises
+        ------
+        Invalid
+            If there are no rows, or the rate or the time is not above zero.
+        """
+        # The door of the SDK stays light: only who measures needs the threads.
+        from arkwright.sdk.load_test import MAX_WAITING, LoadPlan, answer_of, fire, summarise  # noqa: PLC0415
+
+        plan = LoadPlan(rate, seconds)
+        bodies = [json.dumps({"instances": [row]}, allow_nan=False).encode() for row in to_instances(rows)]
+        if not bodies:
+            raise Invalid("There are no rows to send.", code="load_test.rows", hint="Give at least one row.")
+        found = self.get(deployment)
+        path = f"/v1/inference/{segment(found['id'])}:predict"
+        with self._transport.sender(path, connections=MAX_WAITING, timeout_seconds=timeout_seconds) as send:
+            for body in bodies[:_WARM_REQUESTS]:  # the first connections, and the first look at the model
+                send(body)
+            fired = fire(plan, lambda number: answer_of(*send(bodies[number % len(bodies)])), on_progress=on_progress)
+        return summarise(
+            plan,
+            fired,
+            deployment_id=found["id"],
+            deployment=found["name"],
+            p95_limit_ms=p95_limit_ms,
+            max_error_share=max_error_share,
+            rows=rows_from,
+            n_rows=min(len(bodies), plan.n_requests),
+        )
 
     def _ask(self, deployment: str, action: str, comment: str) -> RolloutHistory:
         found: RolloutHistory = self._transport.post(f"{_path(deployment)}:{action}", {"comment": comment})

@@ -25,6 +25,7 @@ class Experiments:
         task_type: str = "auto",
         objective: str = "",
         config: Mapping[str, Any] | None = None,
+        definition: Mapping[str, Any] | None = None,
         project_id: str = "",
     ) -> CreatedExperiment:
         """Create an experiment; nothing runs yet.
@@ -37,6 +38,10 @@ class Experiments:
             Such as ``maximize_f1`` or ``minimize_rmse``; empty: by task.
         config
             ``budget_seconds``, ``cv``, ``feature_types``, ``ignore_columns``, ``model_name``; each has a default.
+        definition
+            What the model is to show: ``hypothesis``, ``baseline_model`` (``MODEL@VERSION`` or a version's id),
+            ``guardrails`` (``{"metric": ..., "tolerance": ...}``), ``success_criteria`` (``{"metric": ...,
+            "at_least": ...}`` or ``at_most``), ``margin`` and ``minimum_improvement``. Its evaluations go by it.
         """
         body = {
             "project_id": project_id,
@@ -47,6 +52,7 @@ class Experiments:
             "dataset_version": dataset_version,
             "target": target,
             "config": dict(config or {}),
+            "definition": dict(definition or {}),
         }
         created: CreatedExperiment = self._transport.post("/v1/experiments", body)
         return created

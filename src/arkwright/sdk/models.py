@@ -5,13 +5,17 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from arkwright.core.errors import ArkwrightError, Conflict
 from arkwright.sdk.jobs import Jobs, OnProgress
 from arkwright.sdk.transport import Items, Transport, segment
 from arkwright.sdk.types import Accepted, Job, Model, ModelVersion, StageChange, Upload
 from arkwright.sdk.upload import Source, open_source
+
+_UNDER_EVALUATION = "model_version.under_evaluation"
 
 
 class Models:
@@ -124,8 +128,25 @@ class Models:
             uploaded: Upload = self._transport.upload("/v1/uploads", stream, filename)
             return uploaded["upload_id"]
 
-    def promote(self, model: str, version: int | str, *, stage: str = "production", comment: str = "") -> ModelVersion:
+    def promote(
+        self,
+        model: str,
+        version: int | str,
+        *,
+        stage: str = "production",
+        comment: str = "",
+        wait: bool = True,
+        on_progress: OnProgress | None = None,
+    ) -> ModelVersion:
         """Move a version to a stage, if the gate allows it.
+
+        Parameters
+        ----------
+        wait
+            An evaluation of the version that has not ended may still speak against it: wait for it. If False, that is
+            a ``Conflict``.
+        on_progress
+            Called with the evaluation's job while it is waited for.
 
         Raises
         ------
@@ -133,8 +154,20 @@ class Models:
             With one sentence in ``unmet`` for each condition that does not hold.
         """
         body = {"stage": stage, "comment": comment}
-        promoted: ModelVersion = self._transport.post(f"{_version_path(model, version)}/promote", body)
-        return promoted
+        waited_for: set[str] = set()
+        while True:
+            try:
+                promoted: ModelVersion = self._transport.post(f"{_version_path(model, version)}/promote", body)
+            except Conflict as error:
+                job_id = str(error.errors[0]["message"]) if error.code == _UNDER_EVALUATION and error.errors else ""
+                if not wait or not job_id or job_id in waited_for:
+                    raise
+                waited_for.add(job_id)
+                # However it ended, the gate looks at what was found.
+                with suppress(ArkwrightError):
+                    Jobs(self._transport).wait(job_id, on_progress=on_progress)
+            else:
+                return promoted
 
     def rollback(self, model: str, *, comment: str = "") -> ModelVersion:
         """Put the previous production version back, and return it."""

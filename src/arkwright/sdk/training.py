@@ -75,9 +75,11 @@ class TrainedModel:
         """Why this candidate was chosen, in plain language."""
         return self.leaderboard["recommendation"]
 
-    def promote(self, *, stage: str = "production", comment: str = "") -> ModelVersion:
-        """Move the version to a stage, if the gate allows it."""
-        return self.client.models.promote(self.name, self.number, stage=stage, comment=comment)
+    def promote(
+        self, *, stage: str = "production", comment: str = "", on_progress: OnProgress | None = None
+    ) -> ModelVersion:
+        """Move the version to a stage, if the gate allows it, once the evaluation that follows a training has ended."""
+        return self.client.models.promote(self.name, self.number, stage=stage, comment=comment, on_progress=on_progress)
 
     def deploy(self, name: str = "", *, pin: bool = False) -> Deployment:
         """Make an endpoint that follows the production version, or pins this one, and wait until it answers."""

@@ -22,7 +22,7 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from arkwright.core.errors import AdapterError, ArkwrightError, Conflict, Unavailable
+from arkwright.core.errors import AdapterError, ArkwrightError, Conflict, Invalid, Unavailable
 from arkwright.core.problems import error_from_document
 from arkwright.sdk.connection import URL_VARIABLE, Connection
 
@@ -62,19 +62,8 @@ class Transport:
     ) -> None:
         self.connection = connection
         self._sleep = sleep
-        headers = {"Accept": "application/json", "User-Agent": "arkwright-sdk"}
-        if connection.key:
-            headers["Authorization"] = f"Bearer {connection.key}"
-        self._http = httpx.Client(
-            base_url=connection.url,
-            headers=headers,
-            timeout=httpx.Timeout(timeout_seconds, connect=5.0),
-            transport=handler,
-            # Reading the certificates takes a while, and a plain connection has no use for them.
-            verify=connection.url.startswith("https:"),
-            # A proxy that is set for the outside world knows nothing of this machine.
-            trust_env=not _is_loopback(connection.url),
-        )
+        self._handler = handler
+        self._http = self._pool(timeout_seconds)
 
     def close(self) -> None:
         """Close the pool's connections."""
@@ -132,6 +121,46 @@ class Transport:
             finally:
                 partial.unlink(missing_ok=True)
         return size_bytes
+
+    @contextmanager
+    def sender(
+        self, path: str, *, connections: int, timeout_seconds: float
+    ) -> Iterator[Callable[[bytes], tuple[int, bytes]]]:
+        """Give a way to post JSON to one path, once and never again, on connections of its own: for measuring.
+
+        It returns the status and the answer; the status is 0 where none came, and the text then says why.
+        """
+        headers = {"Content-Type": "application/json"}
+        limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
+        pool = self._pool(timeout_seconds, limits)
+
+        def send(content: bytes) -> tuple[int, bytes]:
+            try:
+                answer = pool.post(path, content=content, headers=headers)
+            except (httpx.HTTPError, RuntimeError) as error:  # a closed pool is a RuntimeError
+                return 0, str(error).encode()
+            return answer.status_code, answer.content
+
+        try:
+            yield send
+        finally:
+            pool.close()
+
+    def _pool(self, timeout_seconds: float, limits: httpx.Limits | None = None) -> httpx.Client:
+        headers = {"Accept": "application/json", "User-Agent": "arkwright-sdk"}
+        if self.connection.key:
+            headers["Authorization"] = f"Bearer {self.connection.key}"
+        return httpx.Client(
+            base_url=self.connection.url,
+            headers=headers,
+            timeout=httpx.Timeout(timeout_seconds, connect=5.0),
+            limits=limits or httpx.Limits(max_connections=100, max_keepalive_connections=20),
+            transport=self._handler,
+            # Reading the certificates takes a while, and a plain connection has no use for them.
+            verify=self.connection.url.startswith("https:"),
+            # A proxy that is set for the outside world knows nothing of this machine.
+            trust_env=not _is_loopback(self.connection.url),
+        )
 
     @contextmanager
     def _streamed(self, path: str, query: Mapping[str, Any]) -> Iterator[httpx.Response]:
@@ -201,7 +230,14 @@ def segment(text: str) -> str:
     --------
     >>> segment("telco churn/2")
     'telco%20churn%2F2'
+
+    Raises
+    ------
+    Invalid
+        If it is empty, or means another place in a path.
     """
+    if text in ("", ".", ".."):
+        raise Invalid(f"{text!r} is no name and no id.", code="sdk.address", hint="Say which one is meant.")
     return quote(text, safe="")
 
 

@@ -14,6 +14,7 @@ __all__ = [
     "ArmQuality",
     "ArmReport",
     "ArmShare",
+    "Attestation",
     "AuditEntry",
     "AuditVerdict",
     "Autoscale",
@@ -27,6 +28,7 @@ __all__ = [
     "Correlation",
     "CounterfactualLimit",
     "CreateApiKey",
+    "CreateAttestation",
     "CreateBatch",
     "CreateDeployment",
     "CreateEvaluation",
@@ -37,6 +39,7 @@ __all__ = [
     "CreatedApiKey",
     "CreatedExperiment",
     "CrossValidation",
+    "DashboardPage",
     "Dataset",
     "DatasetColumn",
     "DatasetPreview",
@@ -45,6 +48,8 @@ __all__ = [
     "DatasetVersion",
     "DatasetWarning",
     "DecisionCosts",
+    "DefinedExperiment",
+    "DefinitionOfDoneItem",
     "Deployment",
     "DeploymentDiff",
     "DeploymentFallback",
@@ -59,9 +64,12 @@ __all__ = [
     "Evidence",
     "Experiment",
     "ExperimentConfig",
+    "ExperimentDefinition",
+    "ExperimentOutcome",
     "FeatureDrift",
     "FeatureDriftWithCells",
     "FieldChange",
+    "ForecastOptions",
     "GuardrailMetric",
     "ImportSample",
     "ImportSource",
@@ -70,19 +78,24 @@ __all__ = [
     "IngestSource",
     "Job",
     "JobLogLine",
+    "JunitReports",
+    "KeptRows",
     "LatencyMetrics",
     "Leaderboard",
     "LineageEdge",
     "LineageGraph",
     "LineageNode",
+    "LoadTestResult",
     "LoginLink",
     "MetricRule",
     "Model",
     "ModelVersion",
     "Monitor",
     "MonitorConfig",
+    "NumberBounds",
     "NumericSummary",
     "PageAlert",
+    "PageAttestation",
     "PageAuditEntry",
     "PageDataset",
     "PageDatasetVersion",
@@ -114,6 +127,7 @@ __all__ = [
     "RolloutHistory",
     "RunMonitor",
     "Search",
+    "SliceDefinition",
     "Slos",
     "StageChange",
     "SuccessCriterion",
@@ -122,6 +136,7 @@ __all__ = [
     "TopValue",
     "Trial",
     "Upload",
+    "VersionDefinitionOfDone",
     "VersionMetrics",
     "WhoAmI",
 ]
@@ -219,6 +234,21 @@ class ArmShare(TypedDict):
     name: str
     percent: float
     version: NotRequired[str]
+
+
+class Attestation(TypedDict):
+    """What was stated, by whom and when; counts tells if it is the newest of its kind (of tests: of its scope)."""
+
+    bundle_digest: str
+    content: dict[str, Any]
+    counts: bool
+    created_at: str
+    created_by: str
+    id: str
+    kind: Literal["tests", "load_test", "dashboard", "rollback_procedure"]
+    passed: bool | None
+    scope: str
+    summary: str
 
 
 class AuditEntry(TypedDict):
@@ -352,6 +382,15 @@ class CreateApiKey(TypedDict):
     name: str
 
 
+class CreateAttestation(TypedDict):
+    """State one thing about a model version: exactly one of the four."""
+
+    dashboard: NotRequired[DashboardPage | None]
+    load_test: NotRequired[LoadTestResult | None]
+    rollback_procedure: NotRequired[str | None]
+    tests: NotRequired[JunitReports | None]
+
+
 class CreateBatch(TypedDict):
     """Score rows with a model's production version, or with a version of your choice."""
 
@@ -390,6 +429,7 @@ class CreateEvaluation(TypedDict):
     costs: NotRequired[DecisionCosts | None]
     data: NotRequired[EvaluationSource | None]
     favourable: NotRequired[bool | int | str | None]
+    forecast: NotRequired[ForecastOptions | None]
     gives_reasons: NotRequired[bool | None]
     guardrails: NotRequired[list[GuardrailMetric]]
     hypothesis: NotRequired[str]
@@ -408,6 +448,7 @@ class CreateEvaluation(TypedDict):
     semantics: NotRequired[dict[str, str]]
     sensitive: NotRequired[list[str]]
     sensitive_bins: NotRequired[dict[str, list[float] | int]]
+    slices: NotRequired[list[SliceDefinition]]
     solely_automated: NotRequired[bool | None]
     success_criteria: NotRequired[list[SuccessCriterion]]
     version: NotRequired[str]
@@ -420,6 +461,7 @@ class CreateExperiment(TypedDict):
     config: NotRequired[ExperimentConfig]
     dataset_id: str
     dataset_version: NotRequired[int | None]
+    definition: NotRequired[ExperimentDefinition]
     name: NotRequired[str]
     objective: NotRequired[str]
     project_id: NotRequired[str]
@@ -484,6 +526,13 @@ class CrossValidation(TypedDict):
     folds: NotRequired[int | None]
     seed: NotRequired[int]
     type: NotRequired[Literal["stratified_kfold", "kfold"] | None]
+
+
+class DashboardPage(TypedDict):
+    """A page on which people watch the model in operation."""
+
+    title: NotRequired[str]
+    url: str
 
 
 class Dataset(TypedDict):
@@ -571,6 +620,34 @@ class DecisionCosts(TypedDict):
     false_positive: NotRequired[float]
     true_negative_benefit: NotRequired[float]
     true_positive_benefit: NotRequired[float]
+
+
+class DefinedExperiment(TypedDict):
+    """What the experiment is to show, on which data, compared with what."""
+
+    baseline_model: str
+    baseline_stated: bool
+    baseline_version_id: str
+    dataset: str
+    dataset_version: int | None
+    dataset_version_id: str
+    guardrails: list[dict[str, Any]]
+    hypothesis: str
+    margin: float
+    minimum_improvement: float
+    primary_metric: str
+    success_criteria: list[dict[str, Any]]
+
+
+class DefinitionOfDoneItem(TypedDict):
+    """One of the eleven items; remedy says what to do where it is not met."""
+
+    evidence: list[str]
+    key: str
+    reason: str
+    remedy: str
+    status: Literal["met", "not_met", "unknown"]
+    title: str
 
 
 class Deployment(TypedDict):
@@ -741,7 +818,9 @@ class Evaluation(TypedDict):
     done_percent: int | None
     fairness: str | None
     files: dict[str, EvaluationFile]
+    forecast: NotRequired[dict[str, Any] | None]
     id: str
+    kept_until: NotRequired[str | None]
     latency_p95_ms: float | None
     metrics: dict[str, Any]
     model_name: str
@@ -754,6 +833,7 @@ class Evaluation(TypedDict):
     reasons: list[str]
     recommendation: str
     regulation: NotRequired[dict[str, Any] | None]
+    removed_at: NotRequired[str | None]
     robustness: dict[str, Any] | None
     robustness_rating: str
     seed: int
@@ -788,19 +868,22 @@ class Evidence(TypedDict):
 
 
 class Experiment(TypedDict):
-    """An experiment and what came of it."""
+    """An experiment and what came of it; where there is no outcome, outcome_note says why."""
 
     config: dict[str, Any]
     created_at: str
     created_by: str
     dataset_id: str
     dataset_version_id: str
+    definition: DefinedExperiment
     finished_at: str | None
     id: str
     job_id: str | None
     leaderboard_url: str
     name: str
     objective: str
+    outcome: ExperimentOutcome | None
+    outcome_note: NotRequired[str]
     project_id: str
     status: str
     summary: dict[str, Any]
@@ -820,6 +903,34 @@ class ExperimentConfig(TypedDict):
     imbalance: NotRequired[dict[str, Any]]
     model_name: NotRequired[str]
     positive_class: NotRequired[bool | int | str | None]
+
+
+class ExperimentDefinition(TypedDict):
+    """What the model is to show, stated before it is trained; its evaluations go by it."""
+
+    baseline_model: NotRequired[str]
+    guardrails: NotRequired[list[GuardrailMetric]]
+    hypothesis: NotRequired[str]
+    margin: NotRequired[float]
+    minimum_improvement: NotRequired[float]
+    success_criteria: NotRequired[list[SuccessCriterion]]
+
+
+class ExperimentOutcome(TypedDict):
+    """What the newest evaluation that compared the experiment's version with another one came to."""
+
+    baseline_model: str
+    baseline_version_id: str
+    comparison_summary: str
+    completed_at: str
+    evaluation_id: str
+    model_version_id: str
+    primary_metric: str
+    recommendation: str
+    recommendation_rationale: str
+    rule: str
+    statistical_significance: float | None
+    status: str
 
 
 class FeatureDrift(TypedDict):
@@ -877,6 +988,16 @@ class FieldChange(TypedDict):
     after: Any
     before: Any
     field: str
+
+
+class ForecastOptions(TypedDict):
+    """Score the rows as a forecast, for a model that answers a number over time-ordered rows."""
+
+    history: NotRequired[EvaluationSource | None]
+    horizon: NotRequired[int]
+    season: NotRequired[int]
+    series: NotRequired[str]
+    time: str
 
 
 class GuardrailMetric(TypedDict):
@@ -956,6 +1077,19 @@ class JobLogLine(TypedDict):
     time: str
 
 
+class JunitReports(TypedDict):
+    """Tests of one scope: the JUnit XML files that their runner wrote."""
+
+    junit: list[str]
+    scope: Literal["unit", "model", "integration"]
+
+
+class KeptRows(TypedDict):
+    """Rows that were kept out of a version's training, as a request carries them."""
+
+    instances: list[dict[str, Any]]
+
+
 class LatencyMetrics(TypedDict):
     """Time from a request's arrival to its answer."""
 
@@ -999,6 +1133,29 @@ class LineageNode(TypedDict):
 
     entity_type: str
     id: str
+
+
+class LoadTestResult(TypedDict):
+    """What a load test measured, as arkwright load-test --json answers; the platform judges it itself."""
+
+    achieved_per_second: float
+    client_cpu_share: NotRequired[float]
+    client_late_share: NotRequired[float]
+    deployment: str
+    deployment_id: str
+    max_error_share: NotRequired[float]
+    max_ms: float
+    n_requests: int
+    n_rows: NotRequired[int]
+    p50_ms: float
+    p95_limit_ms: float
+    p95_ms: float
+    p99_ms: float
+    rate_per_second: float
+    rows: NotRequired[str]
+    seconds: float
+    statuses: dict[str, int]
+    versions: dict[str, int]
 
 
 class LoginLink(TypedDict):
@@ -1089,6 +1246,13 @@ class MonitorConfig(TypedDict):
     window_hours: NotRequired[float]
 
 
+class NumberBounds(TypedDict):
+    """A number from low on and below high; one of the two may be left out."""
+
+    high: NotRequired[float | None]
+    low: NotRequired[float | None]
+
+
 class NumericSummary(TypedDict):
     """Numbers: moments, quantiles by probability, Tukey's outliers."""
 
@@ -1109,6 +1273,13 @@ class PageAlert(TypedDict):
     """The PageAlert schema."""
 
     items: list[Alert]
+    next_cursor: NotRequired[str | None]
+
+
+class PageAttestation(TypedDict):
+    """The PageAttestation schema."""
+
+    items: list[Attestation]
     next_cursor: NotRequired[str | None]
 
 
@@ -1383,6 +1554,13 @@ class Search(TypedDict):
     sampler: NotRequired[str]
 
 
+class SliceDefinition(TypedDict):
+    """Rows to be measured by themselves: by column a value, any of several values, or bounds; null is missing."""
+
+    name: str
+    where: dict[str, bool | int | float | str | list[bool | int | float | str | None] | NumberBounds | None]
+
+
 class Slos(TypedDict):
     """What the endpoint promises. A latency class stands for a p95: tabular-fast 120 ms, standard 500, vision 800."""
 
@@ -1455,6 +1633,23 @@ class Upload(TypedDict):
     sha256: str
     size_bytes: int
     upload_id: str
+
+
+class VersionDefinitionOfDone(TypedDict):
+    """How far a version is from done, by what is known now; decision is the newest evaluation's verdict."""
+
+    decision: str | None
+    done: bool
+    evaluation_id: str | None
+    items: list[DefinitionOfDoneItem]
+    model_name: str
+    model_version_id: str
+    n_met: int
+    n_not_met: int
+    n_unknown: int
+    percent_complete: int
+    summary: str
+    version: str
 
 
 class VersionMetrics(TypedDict):

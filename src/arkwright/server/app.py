@@ -19,6 +19,7 @@ from arkwright.data.routes import router as data_router
 from arkwright.deployments.routes import batch_router, rollout_router
 from arkwright.deployments.routes import router as deployments_router
 from arkwright.evaluation.routes import router as evaluation_router
+from arkwright.evaluation.routes import version_router
 from arkwright.governance.routes import router as governance_router
 from arkwright.kit.http import IdempotencyMiddleware, RequestMiddleware, install_problem_handlers
 from arkwright.kit.jobs.routes import router as jobs_router
@@ -42,6 +43,7 @@ _ROUTERS = (
     automl_router,
     registry_router,
     evaluation_router,
+    version_router,
     deployments_router,
     rollout_router,
     batch_router,

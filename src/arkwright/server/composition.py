@@ -8,7 +8,7 @@ from typing import Any
 
 from arkwright.access import AuditTrail, authorise, record
 from arkwright.adapters.tracking import MlflowTracking
-from arkwright.automl import ExperimentService
+from arkwright.automl import ExperimentOutcomes, ExperimentService, OutcomeProjection, TrialRetraining
 from arkwright.automl.jobs import TrainJob
 from arkwright.core import events
 from arkwright.core.errors import ArkwrightError
@@ -23,7 +23,7 @@ from arkwright.deployments import (
     WindowService,
 )
 from arkwright.deployments.jobs import BatchJob
-from arkwright.evaluation import EvaluationService
+from arkwright.evaluation import EvaluationHousekeeping, EvaluationService, Retention
 from arkwright.evaluation.jobs import EvaluateJob, EvaluationServices
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import Database
@@ -34,7 +34,14 @@ from arkwright.kit.logging import get_logger
 from arkwright.kit.objects import ObjectStore
 from arkwright.kit.outbox import OutboxDispatcher, Subscriber
 from arkwright.kit.settings import Settings
-from arkwright.monitoring import FeedbackOutcomes, MonitoringService, SegmentShipper, ServedModels, UsageEvents
+from arkwright.monitoring import (
+    FeedbackOutcomes,
+    MonitoringService,
+    SegmentShipper,
+    ServedModels,
+    ServedVersions,
+    UsageEvents,
+)
 from arkwright.monitoring.jobs import DeploymentWatch, MonitorClock, MonitorJob
 from arkwright.registry import AliasProjection, BundleStore, ImportService, RegistryService
 from arkwright.registry.jobs import ImportJob, ImportServices
@@ -82,13 +89,17 @@ class Platform:
         self.governance = GovernanceService()
         self.uploads = UploadService(self.objects, max_upload_bytes=settings.max_upload_bytes)
         self.datasets = DatasetService(self.jobs, self.uploads, self.objects, allowed_roots=settings.allowed_roots)
-        self.registry = RegistryService(BundleStore(self.objects), self.governance, self.tracking)
+        self.registry = RegistryService(
+            BundleStore(self.objects),
+            self.governance,
+            self.tracking,
+            evaluating=lambda unit, version_id: self.jobs.open_about(
+                unit, EvaluateJob.kind, "model_version", version_id
+            ),
+        )
         self.imports = ImportService(self.jobs, self.uploads, self.datasets)
         self.evaluation = EvaluationService(self.governance)
-        self.evaluations = EvaluationServices.over(
-            self.jobs, self.registry, self.datasets, self.uploads, self.governance, self.objects
-        )
-        self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy)
+        self.experiments = ExperimentService(self.datasets, self.jobs, self.tracking, self.tenancy, self.registry)
         self.deployments = DeploymentService(self.registry, self.governance)
         self.batches = BatchService(self.registry, self.datasets, self.uploads, self.jobs, self.objects)
         self.served = ServedModels(self.deployments, self.registry)
@@ -96,6 +107,17 @@ class Platform:
         self.shipper = SegmentShipper(settings.home / "serving" / "log", self.objects, usage.record)
         self.outcomes = FeedbackOutcomes(self.database, self.served, self.shipper, self.objects)
         self.monitoring = MonitoringService(self.served, self.jobs, self.shipper, self.objects)
+        self.evaluations = EvaluationServices.over(
+            self.jobs,
+            self.registry,
+            self.datasets,
+            self.uploads,
+            self.governance,
+            self.objects,
+            self.experiments,
+            operations=ServedVersions(self.deployments, self.monitoring),
+            retraining=TrialRetraining(self.experiments),
+        )
         self.publisher = PlanPublisher(self.database, self.tenancy, self.registry, self.deployments)
         self.windows = WindowService(self.database)
         self.rollouts = RolloutController(
@@ -124,6 +146,7 @@ class Platform:
             self.imports,
             self.evaluation,
             self.evaluations.evaluations,
+            self.evaluations.attestations,
             self.experiments,
             self.deployments,
             self.batches,
@@ -198,8 +221,26 @@ class Platform:
                 ),
                 allow_pickled=self.settings.allow_pickled_models,
             ),
-            EvaluateJob(self.evaluations, home=self.settings.home, prices=self.settings.instance_prices),
+            EvaluateJob(
+                self.evaluations,
+                home=self.settings.home,
+                prices=self.settings.instance_prices,
+                retention=self._retention,
+            ),
         ]
+
+    def evaluation_housekeeping(self) -> EvaluationHousekeeping:
+        """Return what removes files of evaluations that were kept long enough; one object, for it keeps its time."""
+        return EvaluationHousekeeping(
+            self.database, self.jobs, self.registry, self.governance, self.objects, self._retention
+        )
+
+    @property
+    def _retention(self) -> Retention:
+        return Retention(
+            evaluation_days=self.settings.evaluation_retention_days,
+            comparison_days=self.settings.comparison_retention_days,
+        )
 
     def monitor_clock(self) -> MonitorClock:
         """Return what starts due monitors."""
@@ -215,11 +256,15 @@ class Platform:
     def _subscribers(self) -> list[Subscriber]:
         aliases = AliasProjection(self.database, self.tenancy, self.tracking)
         watch = DeploymentWatch(self.database, self.monitoring)
+        outcomes = ExperimentOutcomes(self.database, self.experiments)
+        shown = OutcomeProjection(self.database, self.experiments, self.tenancy, self.tracking)
         return [
             Subscriber("deployments.plan", _PLAN_EVENTS, self.publisher.handle),
             Subscriber(watch.name, watch.types, watch.handle),
-            # Last, because it waits for MLflow, which may still be warming up.
+            Subscriber(outcomes.name, outcomes.types, outcomes.handle),
+            # Last, because they wait for MLflow, which may still be warming up.
             Subscriber("registry.aliases", _STAGE_EVENTS, aliases.handle),
+            Subscriber(shown.name, shown.types, shown.handle),
         ]
 
 

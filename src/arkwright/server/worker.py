@@ -7,6 +7,7 @@ import signal
 import threading
 from typing import Any
 
+from arkwright.evaluation import EvaluationHousekeeping
 from arkwright.kit.jobs import JobRunner
 from arkwright.kit.logging import configure_logging, get_logger
 from arkwright.kit.scratch import scratch_folder
@@ -39,8 +40,9 @@ def _work(settings: Settings) -> None:
     runner = JobRunner(platform.database, platform.jobs, platform.worker_jobs(), workspaces=platform.workspace_ids)
     runner.start()
     _log.info("worker started")
+    housekeeping = platform.evaluation_housekeeping()
     while not stop.wait(_TICK_SECONDS):
-        _tick(platform)
+        _tick(platform, housekeeping)
     ended = runner.stop()
     platform.database.dispose()
     if not ended:
@@ -48,12 +50,13 @@ def _work(settings: Settings) -> None:
         os._exit(0)
 
 
-def _tick(platform: Platform) -> None:
+def _tick(platform: Platform, evaluations: EvaluationHousekeeping) -> None:
     try:
         platform.shipper.ship()
         for workspace_id in platform.workspace_ids():
             platform.shipper.expire(workspace_id, platform.database.clock.now().date())
             platform.objects.for_workspace(workspace_id).sweep(_ABANDONED_SECONDS)
+            evaluations.sweep(workspace_id)
         platform.monitor_clock().tick()
     except Exception:  # noqa: BLE001
         # The edge of this loop: what fails now is tried again at the next tick.

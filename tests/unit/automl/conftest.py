@@ -116,7 +116,7 @@ def make_lab(database: Database, context: Context, objects: ObjectStore, home: P
     datasets = DatasetService(jobs, uploads, objects)
     governance, tenancy, tracking = GovernanceService(), TenancyService(), SleepyTracking()
     registry = RegistryService(BundleStore(objects), governance, tracking)
-    experiments = ExperimentService(datasets, jobs, tracking, tenancy)
+    experiments = ExperimentService(datasets, jobs, tracking, tenancy, registry)
     train = WatchedTrainJob(
         experiments, datasets, EvaluationService(governance), registry, tenancy, tracking, objects, database
     )

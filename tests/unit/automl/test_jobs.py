@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import numpy as np
 import pytest
 
-from arkwright.automl import packaging
+from arkwright.automl import packaging, publication
 from arkwright.automl.jobs import TrainJob
+from arkwright.automl.logbook import KIND_TAG, SEARCH_KIND
+from arkwright.automl.packaging import PackagingFailed
 from arkwright.kit.jobs import WorkerStopping
 from arkwright.kit.jobs.execution import Execution
 from arkwright.registry import Stage
@@ -86,6 +90,17 @@ def test_a_cancelled_search_keeps_the_best_so_far_and_says_so(lab, telco_rows):
     with lab.database.read(lab.context) as unit:
         assert lab.experiments.get(unit, job.subject_id).status == "cancelled"
         assert lab.registry.version_by_id(unit, job.result["model_version_id"]).number == 1
+
+
+def test_a_training_that_leaves_no_model_is_not_running_for_ever_in_the_logbook(lab, telco_rows, monkeypatch):
+    refused = PackagingFailed("no")
+    monkeypatch.setattr(publication, "package", Mock(side_effect=refused))
+    job = lab.train(lab.ingest(telco_rows(300), "telco"), "Churn", config={"hpo": {"max_trials": 1}})
+    assert (job.status, job.error["code"]) == ("failed", "experiment.not_packaged")
+    with lab.database.read(lab.context) as unit:
+        row = lab.experiments.get(unit, job.subject_id)
+    (run,) = lab.tracking.list_trials("default", row.tracking_experiment_id, tags={KIND_TAG: SEARCH_KIND})
+    assert (run.status, run.tags["status"]) == ("failed", "failed")
 
 
 def test_trials_wait_for_a_logbook_that_is_still_warming_up(lab, telco_rows):

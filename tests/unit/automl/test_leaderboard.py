@@ -68,6 +68,13 @@ def test_when_nothing_beats_the_baseline_the_text_warns():
     assert "Do not use it" in say(trials[0], trials)
 
 
+def test_columns_are_not_blamed_where_there_was_no_time_to_look_at_them():
+    trials = [TRIALS[0], trial("late", None, status="skipped")]
+    text = say(trials[0], trials)
+    assert "give a larger budget" in text
+    assert "say nothing" not in text
+
+
 def test_a_winner_that_could_not_be_packaged_is_mentioned():
     assert "boosted scored better but could not be packaged" in say(TRIALS[1])
 

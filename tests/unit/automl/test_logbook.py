@@ -76,12 +76,22 @@ def test_a_logbook_that_does_not_answer_is_no_reason_to_stop():
         write(logbook)
 
 
+def test_the_parent_run_says_what_is_searched_for_and_that_it_runs():
+    store = InMemoryTracking()
+    logbook = open_logbook(store)
+    logbook.params["hypothesis"] = "Fewer false alarms."
+    logbook.open()
+    parent = store.get_trial("default", logbook.parent_run_id)
+    assert parent.params == {"hypothesis": "Fewer false alarms."}
+    assert (parent.status, parent.tags["status"]) == ("running", "running")
+
+
 def test_closing_ends_the_parent_run_with_the_holdouts_metrics():
     store = InMemoryTracking()
     logbook = open_logbook(store)
     write(logbook)
     logbook.close(chosen="boosted", metrics={"roc_auc": 0.77, "mape": None}, ended_at=MOMENT, cancelled=False)
     parent = store.get_trial("default", logbook.parent_run_id)
-    assert parent.status == "succeeded"
+    assert (parent.status, parent.tags["status"]) == ("succeeded", "succeeded")
     assert parent.metrics == {"holdout_roc_auc": 0.77}
     assert parent.tags["arkwright.chosen"] == "boosted"

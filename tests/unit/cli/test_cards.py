@@ -183,15 +183,34 @@ def test_a_file_that_is_not_the_cited_one_is_refused(
         (("card.dsse.json", "--key", "arkwright-data/keys/signing.key"), 2, "holds a private key"),
         (("card.dsse.json", "--bundle", "arkwright-data"), 2, "holds no manifest.json"),
         (("card.dsse.json", "--evaluation", "README.md"), 2, "README.md is no JSON document"),
+        (("bundle",), 4, "There is no file bundle"),
+        (("",), 4, "There is no file ."),
+        (("/dev/null",), 4, "There is no file /dev/null"),
+        (("evaluation.json",), 2, "evaluation.json is no signed envelope"),
+        (("bundle/manifest.json",), 2, "is no signed envelope"),
+        (("huge.json",), 2, "huge.json"),
+        (("deep.json",), 2, "deep.json is no signed envelope"),
+        (("binary.json",), 2, "binary.json is no signed envelope"),
+        (("card.dsse.json", "--key", "bundle"), 4, "There is no file bundle"),
+        (("card.dsse.json", "--key", "binary.json"), 2, "holds no Ed25519 public key"),
+        (("card.dsse.json", "--bundle", "README.md"), 2, "holds no manifest.json"),
+        (("card.dsse.json", "--bundle", "nowhere"), 2, "holds no manifest.json"),
+        (("card.dsse.json", "--digest", "sha256:xyz"), 2, "The card is not about this bundle"),
+        (("card.dsse.json", "--evaluation", "deep.json"), 2, "deep.json is no JSON document"),
+        (("card.dsse.json", "--readme", "bundle"), 4, "There is no file bundle"),
     ],
 )
 @pytest.mark.usefixtures("card")
 def test_a_wrong_file_is_named_with_what_it_is_not(
     arkwright: Arkwright, arguments: tuple[str, ...], code: int, words: str
 ) -> None:
+    Path("huge.json").write_bytes(b" " * 20_000_000)
+    Path("deep.json").write_bytes(b"[" * 200_000)
+    Path("binary.json").write_bytes(b"\x00\xff\xfe")
     refused = arkwright("card", "verify", *arguments)
     assert refused.code == code
     assert words in refused.err
+    assert "Traceback" not in refused.err
     assert "What to do" in refused.err
 
 

@@ -36,7 +36,33 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize(
     ("text", "words"),
-    [("- a", "holds no settings"), ("a: [", "is not valid YAML"), ("model: other", "sets 'model'")],
+    [
+        ("- a", "holds no settings"),
+        ("a: [", "is not valid YAML"),
+        ("model: other", "sets 'model'"),
+        ("", "holds no settings"),
+        ("1: 2", "holds no settings"),
+        ("guardrails: 3", "Expected for the field 'guardrails': a list; it was 3."),
+        ("guardrails: [roc_auc]", "Expected for the field 'guardrails.0': an object"),
+        ("success_criteria: {metric: roc_auc}", "Expected for the field 'success_criteria': a list"),
+        ("margin: [1]", "Expected for the field 'margin': a number; it was a list."),
+        ("margin: .nan", "cannot be sent"),
+        ("sensitive: gender", "Expected for the field 'sensitive': a list"),
+        ("sensitive_bins: [1, 2]", "Expected for the field 'sensitive_bins': an object"),
+        ("semantics: gender", "Expected for the field 'semantics': an object"),
+        ("semantics: {gendre: sex}", "no column 'gendre'"),
+        ("costs: 3", "Expected for the field 'costs': an object"),
+        ("profile: 3", "one of 'quick' or 'full'"),
+        ("hypothesis: {a: b}", "Expected for the field 'hypothesis': a text; it was an object."),
+        ("seed: -1", "Expected for the field 'seed': at least 0; it was -1."),
+        ("seed: 1.5", "Expected for the field 'seed': a whole number; it was 1.5."),
+        ("forecast: 3", "Expected for the field 'forecast': an object"),
+        ("forecast: {season: 3}", "Send the field 'forecast.time'"),
+        ("slices: {name: a}", "Expected for the field 'slices': a list"),
+        ("card: []", "Expected for the field 'card': an object"),
+        ("nonsense: 1", "Mend the field 'nonsense'"),
+        ("behaviour: {tests: []}", "Expected for the field 'behaviour': a text; it was an object."),
+    ],
 )
 def test_a_file_of_settings_that_cannot_be_used_says_why(
     arkwright: Arkwright, model: str, tmp_path: Path, text: str, words: str
@@ -92,16 +118,47 @@ def test_without_waiting_the_job_is_named(arkwright: Arkwright, model: str) -> N
         (["judged", "--against", "1"], 2, "itself"),
         (["judged", "--report", "no/such/folder/r.html"], 4, "folder"),
         (["judged", "--behaviour", "nowhere.yaml"], 4, "nowhere.yaml"),
+        (["judged", "--behaviour", "."], 2, "cannot be read: Is a directory"),
+        (["judged", "--behaviour", "binary"], 2, "no text in UTF-8"),
+        (["judged", "--behaviour", "huge"], 2, "larger than 1 MB"),
+        (["judged", "--behaviour", "long"], 2, "behaviour"),
+        (["judged", "--behaviour", "/dev/null/x"], 2, "cannot be read"),
+        (["judged", "--spec", "."], 2, "cannot be read"),
+        (["judged", "--spec", "binary"], 2, "no text in UTF-8"),
+        (["judged", "--semantics", "gender"], 2, "'gender' does not say"),
+        (["judged", "--semantics", "gender="], 2, "'gender=' does not say"),
+        (["judged", "--semantics", "gendre=sex"], 2, "no column 'gendre'"),
+        (["judged", "--semantics", "gender=sexe"], 2, "one of 'sex', 'race'"),
+        (["judged", "--semantics", "gender=sex", "--semantics", "gender=race"], 2, "sex and race"),
+        (["judged", "--report", "."], 2, "'.' is a folder"),
+        (["judged@"], 2, "no version"),
+        (["judged@1@2"], 4, "1@2"),
+        (["@1"], 2, "no model"),
+        ([""], 2, "no model"),
+        (["../../etc"], 4, "../../etc"),
+        (["judged\x00"], 2, "NUL"),
+        (["judged", "--data", "."], 4, "'.' is no file"),
+        (["judged", "--data", "empty.csv"], 2, "empty"),
+        (["judged", "--sensitive", ","], 0, ""),
+        (["judged", "--sensitive", "x" * 600], 2, "at most 500 characters"),
+        (["judged", "--cost-fp", "1e300"], 2, "at most 1000000000000"),
+        (["judged", "--seed", "99999999999999999999"], 2, "seed"),
     ],
 )
 def test_what_cannot_be_evaluated_is_explained(
     arkwright: Arkwright, model: str, arguments: list[str], code: int, said: str
 ) -> None:
-    done = arkwright("evaluate", *arguments)
+    Path("binary").write_bytes(b"\x00\xff\xfe")
+    Path("huge").write_bytes("ä".encode() * 600_000)
+    Path("long").write_bytes(b"a: " + b"b" * 300_000)
+    Path("empty.csv").touch()
+    done = arkwright("evaluate", *arguments, "--no-wait")
     assert model
     assert done.code == code, done.err
     assert said in done.err
-    assert "What to do" in done.err
+    assert "Traceback" not in done.err
+    assert "Something went wrong" not in done.err
+    assert "What to do" in done.err or not code
 
 
 def test_a_version_is_addressed_by_number_or_stage() -> None:
@@ -117,3 +174,29 @@ def test_bins_that_are_no_numbers_are_refused(text: str) -> None:
 
 def test_a_column_whose_name_holds_a_comma_is_quoted() -> None:
     assert _names(['sex,"a b, c"', "race"]) == ["sex", "a b, c", "race"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (["ls", "no-such"], 4),
+        (["ls", ""], 2),
+        (["ls", "judged", "9"], 4),
+        (["ls", "judged", "../1"], 4),
+        (["ls", "judged", "\x00"], 2),
+        (["show", "ev_no"], 4),
+        (["show", ""], 2),
+        (["show", "../../jobs"], 4),
+        (["show", ".."], 2),
+        (["show", "job_no"], 4),
+        (["show", "ev_no", "--report", "."], 2),
+        (["show", "ev_no", "--card", "no/such/folder/card.md"], 4),
+    ],
+)
+def test_an_evaluation_that_is_none_is_explained(arkwright: Arkwright, model: str, arguments: list[str], code: int):
+    done = arkwright("evaluation", *arguments)
+    assert model
+    assert done.code == code, done.err
+    assert "Traceback" not in done.err
+    assert "Something went wrong" not in done.err
+    assert "What to do" in done.err

@@ -27,7 +27,7 @@ GROUPS = {
 }
 COMMANDS = (
     "up", "down", "status", "doctor", "reset", "login-link", "serve", "train", "evaluate", "promote", "rollback",
-    "deploy", "predict", "batch", "lineage",
+    "deploy", "predict", "batch", "lineage", "attest", "done", "load-test",
 )  # fmt: skip
 NOWHERE = {"ARKWRIGHT_URL": "http://127.0.0.1:1", "ARKWRIGHT_API_KEY": "key"}
 

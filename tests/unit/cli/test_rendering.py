@@ -76,7 +76,7 @@ def test_plain_text_has_no_control_characters_but_tabs_and_line_ends(text: str) 
 
 
 def test_a_file_that_cannot_be_written_is_named(capsys: pytest.CaptureFixture[str]) -> None:
-    assert report_disk_or_permission(PermissionError(13, "Permission denied", "/data/out.csv")) == 1
+    assert report_disk_or_permission(PermissionError(13, "Permission denied", "/data/out.csv")) == 2
     assert "/data/out.csv" in capsys.readouterr().err
     report_disk_or_permission(OSError(28, "No space left on device", "/tmp/out.csv"))
     assert "Free some space" in capsys.readouterr().err
@@ -99,7 +99,8 @@ def test_facts_that_are_not_known_are_left_out(capsys: pytest.CaptureFixture[str
 
 
 def test_a_number_is_shown_as_people_read_it() -> None:
-    assert [shown(value) for value in (0.123456, 1e-9, 12345, False)] == ["0.1235", "1e-09", "12,345", "no"]
+    values = (0.123456, 1e-9, 12345, 13684.72, -0.0, False)
+    assert [shown(value) for value in values] == ["0.1235", "1 \u00d7 10⁻⁹", "12,345", "13,680", "0", "no"]
 
 
 def job(status: str, done: float, **more: Any) -> Any:

@@ -87,7 +87,7 @@ def test_its_python_works_as_it_stands(here: Served) -> None:
 @pytest.mark.parametrize(
     ("content", "says"),
     [
-        (b"a: [", "is no YAML"),
+        (b"a: [", "is not valid YAML"),
         (b"- a\n- b\n", "does not describe one deployment"),
         (b"\xff\xfe", "no text in UTF-8"),
         (b"kind: Service\napiVersion: arkwright/v1\n", "kind must be 'Deployment'"),

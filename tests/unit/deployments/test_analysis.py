@@ -20,9 +20,9 @@ from arkwright.deployments.analysis import (
     analyse,
     difference_interval,
     evidence_against_share,
-    wilson_interval,
 )
 from arkwright.deployments.ports import ArmOutcomes, MetricSums
+from arkwright.evaluation import wilson_interval
 
 
 def timed(latencies_ms: dict[float, int], **counts: float) -> ArmCounts:

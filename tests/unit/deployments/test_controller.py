@@ -203,14 +203,24 @@ def test_people_pause_resume_abort_and_promote(stand: Stand) -> None:
     assert stand.rollout(row).reason == "Promoted by user_test: Good."
 
 
+def before(stand: Stand, row: DeploymentRow) -> str | None:
+    """Return the version that a rollback is said to put back."""
+    with stand.shelf.units.read() as unit:
+        release = stand.deployments.before(unit, stand.deployments.get(unit, row.id))
+    return release.version_id if release else None
+
+
 def test_rolling_back_by_hand_out_of_a_rollout_and_after_it(stand: Stand) -> None:
     row = stand.canary()
     assert stand.controller.roll_back(stand.shelf.units, "churn", comment="No.") == stand.rollout(row).id
     assert stand.rollout(row).state == "rolled_back"
+    assert before(stand, row) is None, "nothing was in production before"
     stand.shelf.promote(stand.candidate)
     assert stand.endpoint(row).arms[0].bundle_digest == stand.candidate.bundle_digest
+    assert before(stand, row) == stand.stable.id
     assert stand.controller.roll_back(stand.shelf.units, "churn") is None
     assert stand.endpoint(row).arms[0].bundle_digest == stand.stable.bundle_digest
+    assert before(stand, row) is None
     assert stand.history(row) == ["started", "rolled_back", "restored"]
     with pytest.raises(Conflict):
         stand.controller.roll_back(stand.shelf.units, "churn")
@@ -223,7 +233,9 @@ def test_a_pinned_deployment_moves_its_pin_and_back(stand: Stand) -> None:
         name="pinned",
         model_version_id=stand.stable.id,
     )
+    assert before(stand, row) is None
     stand.controller.promote(stand.shelf.units, "pinned")
+    assert before(stand, row) == stand.stable.id
     assert stand.endpoint(row).arms[0].bundle_digest == stand.candidate.bundle_digest
     assert stand.shelf.stage_of(stand.stable) == "production", "others follow it"
     assert stand.endpoint(row).fallback_digests == (stand.stable.bundle_digest,)

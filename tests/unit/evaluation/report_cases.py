@@ -11,6 +11,7 @@ import numpy as np
 from arkwright.bundles import LightGBMEvaluator, Predictor, fit_encoder
 from arkwright.contracts import Column, Signature
 from arkwright.evaluation.counterfactual import ColumnLimit
+from arkwright.evaluation.declared_slices import DeclaredSlice, SliceBounds
 from arkwright.evaluation.definition_of_done import Fact
 from arkwright.evaluation.examination import Baseline, Material, Options, assemble, examine
 from arkwright.evaluation.model_evaluation import DataUsed, GoNoGo, ModelEvaluation, Sentence, Subject
@@ -116,6 +117,7 @@ def whole() -> ModelEvaluation:
         train,
         [0.24],
         sensitive={name: columns[name] for name in ("sex", "race", "age")},
+        slice_columns={name: columns[name] for name in ("sex", "age")},
         behaviour=BEHAVIOUR,
         baseline=baseline,
         purpose="credit",
@@ -128,6 +130,10 @@ def whole() -> ModelEvaluation:
         sensitive_bins={"age": (30, 50)},
         limits=(ColumnLimit(name="native-country", fixed=True), ColumnLimit(name="education-num", direction="up")),
         max_rows={"robustness": 100, "explanations": 150, "operation": 100, "behaviour": 200},
+        slices=(
+            DeclaredSlice(name="young women", where={"sex": "Female", "age": SliceBounds(high=30)}),
+            DeclaredSlice(name="nobody", where={"sex": "Other"}),
+        ),
     )
     return document_of(material, options, description="Tells whether a person earns more than $50,000 a year.")
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from arkwright.bundles import LightGBMEvaluator, ModelFailed, Predictor, fit_encoder
 from arkwright.contracts import Column, Signature
-from arkwright.core.errors import Invalid
+from arkwright.core.errors import AdapterError, Invalid, Unavailable
 from arkwright.evaluation.behaviour import BehaviourReport, BehaviourRunner, run_behaviour
 from arkwright.evaluation.behaviour_spec import parse_behaviour
 
@@ -276,7 +276,7 @@ def test_a_test_that_finds_nothing_to_try_is_not_passed(test, columns, reason):
     assert report.results[0].failure_rate is None
     assert reason in report.results[0].reason
     assert not report.passed
-    assert report.detail == "0 of 1 behaviour tests passed, 0 failed, 1 had no row to try."
+    assert report.detail == "0 of 1 behaviour test passed, 0 failed, 1 had no row to try."
 
 
 def test_a_column_the_model_does_not_read_cannot_move_it():
@@ -373,3 +373,24 @@ def test_a_real_churn_model_passes_what_it_learned_and_fails_what_it_did_not():
     )
     assert [result.status for result in report.results] == ["passed", "failed", "passed"]
     assert report.n_rows == len(rows)
+
+
+@pytest.mark.parametrize("outage", [Unavailable, AdapterError], ids=["unavailable", "adapter"])
+@pytest.mark.parametrize(
+    "test",
+    [
+        {**GENDER, "values": ["F"]},
+        {
+            "name": "row",
+            "type": "minimum_functionality",
+            "rows": [{"given": {"gender": "F", "tenure": 1}, "label": "No"}],
+        },
+    ],
+    ids=["change", "rows"],
+)
+def test_an_outage_is_no_finding_about_the_model(outage, test):
+    def away(columns):
+        raise outage("the model's process is not there")
+
+    with pytest.raises(outage, match="is not there"):
+        run(away, test)

@@ -6,7 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arkwright.core.errors import Invalid
-from arkwright.evaluation.definition_of_done import ITEMS, Fact, check_definition_of_done, fact_of_tests
+from arkwright.evaluation.definition_of_done import (
+    ITEMS,
+    Fact,
+    ScopeOutcome,
+    check_definition_of_done,
+    fact_of_tests,
+    shown_facts,
+)
 
 # The list in the requirements, "Definition of Done (ML Model)".
 REQUIRED = [
@@ -38,10 +45,8 @@ def test_a_model_with_evidence_for_every_item_is_done():
 def test_nothing_known_is_nothing_met_and_each_item_says_what_to_do():
     found = check_definition_of_done({})
     assert (found.done, found.percent_complete, found.n_unknown) == (False, 0, 11)
-    unknown = {item.key for item in found.items if item.reason == "nothing is known about it" and item.remedy}
-    rest = [item for item in found.items if item.key not in unknown]
-    assert [item.key for item in rest] == ["load_tested", "drift_detection", "dashboards"]
-    assert all("an evaluation " in item.reason and item.remedy for item in rest)
+    assert {item.reason for item in found.items} == {"nothing is known about it"}
+    assert all(item.remedy for item in found.items)
 
 
 def test_a_claim_without_evidence_is_unknown_and_not_met():
@@ -82,14 +87,30 @@ def test_a_fact_about_no_item_is_refused_with_what_was_probably_meant():
     assert "data_schema" in refused.value.hint
 
 
+PASSED = ScopeOutcome(passed=True, evidence="ev_1")
+FAILED = ScopeOutcome(passed=False, evidence="ev_2", reason="one of two fails")
+SKIPPED = ScopeOutcome(passed=None, evidence="ev_3")
+
+
 @pytest.mark.parametrize(
     ("outcomes", "met", "reason"),
     [
-        ({"unit": True, "model": True, "integration": True}, True, ""),
-        ({"unit": True, "model": False}, False, "failing: model; not run: integration"),
-        ({"unit": True}, None, "not run: model, integration"),
+        ({"unit": [PASSED], "model": [PASSED], "integration": [PASSED]}, True, ""),
+        ({"unit": [PASSED], "model": [FAILED]}, False, "failing: model; not run: integration; one of two fails"),
+        ({"unit": [PASSED]}, None, "not run: model, integration"),
+        ({"unit": [PASSED], "model": [PASSED], "integration": [SKIPPED]}, None, "not run: integration"),
+        ({"unit": [PASSED], "model": [PASSED, FAILED], "integration": [PASSED]}, False,
+         "failing: model; one of two fails"),
     ],
-)
+)  # fmt: skip
 def test_the_tests_are_passing_only_if_every_kind_ran_and_passed(outcomes, met, reason):
-    fact = fact_of_tests(outcomes, "run_1")
-    assert (fact.met, fact.reason, fact.evidence) == (met, reason, ("run_1",))
+    fact = fact_of_tests(outcomes)
+    assert (fact.met, fact.reason) == (met, reason)
+    assert fact.evidence == tuple(dict.fromkeys(each.evidence for found in outcomes.values() for each in found))
+
+
+def test_people_who_need_no_comparison_count_only_where_none_was_made():
+    shown = {"n_metrics": 2, "metrics_in": "ev_1", "fairness_in": "ev_1", "no_people": "pumps", "no_people_in": "ev_2"}
+    assert shown_facts(fairness=None, **shown)["fairness"].evidence == ("ev_2",)
+    assert shown_facts(fairness="Fail", **shown)["fairness"].reason == "the outcome is Fail"
+    assert shown_facts(fairness=None, **{**shown, "no_people": ""}, why_not="left out")["fairness"].met is None

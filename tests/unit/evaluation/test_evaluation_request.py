@@ -9,7 +9,13 @@ from arkwright.contracts import Signature
 from arkwright.contracts.signature import Column
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.counterfactual import ColumnLimit
-from arkwright.evaluation.evaluation_request import EvaluationRequest, check_options, favourable_class
+from arkwright.evaluation.evaluation_request import (
+    EvaluationRequest,
+    check_columns,
+    check_options,
+    favourable_class,
+)
+from arkwright.evaluation.forecast_timeline import ForecastRequest
 from arkwright.evaluation.payloads import CreateEvaluation
 from arkwright.evaluation.routes import _request
 
@@ -64,3 +70,17 @@ def test_margins_limits_and_statements_reach_the_job_as_they_were_sent() -> None
     check_options(request, of("no", "yes"))
     # As the job's payload it is stored and read back.
     assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(request)), EvaluationRequest) == request
+
+
+def test_a_forecast_reaches_the_job_as_it_was_sent() -> None:
+    asked = {"time": "t", "series": "s", "season": 12, "horizon": 3, "history": {"upload_id": "up_1"}}
+    request = _request(CreateEvaluation.model_validate({"model": "m", "forecast": asked}))
+    assert request.forecast == ForecastRequest(time="t", series="s", season=12, horizon=3, history_upload_id="up_1")
+    assert msgspec.convert(msgspec.json.decode(msgspec.json.encode(request)), EvaluationRequest) == request
+    number = Signature(task="regression", target="y", columns=COLUMNS)
+    check_options(request, number)
+    check_columns(request, number, ["age", "work", "y", "t", "s"])
+    with pytest.raises(Invalid, match="no column 's'"):
+        check_columns(request, number, ["age", "work", "y", "t"])
+    with pytest.raises(Invalid, match="this is a binary model"):
+        check_options(request, of("no", "yes"))

@@ -10,6 +10,7 @@ import pytest
 from arkwright.bundles import LightGBMEvaluator, Predictor, fit_encoder
 from arkwright.contracts import Column, Signature
 from arkwright.core.errors import Invalid, Unavailable
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.comparison import compare_models
 from arkwright.evaluation.decision import Guardrail
 from arkwright.evaluation.definition_of_done import Fact
@@ -29,12 +30,14 @@ from arkwright.evaluation.model_evaluation import SECTIONS, DataUsed, ModelEvalu
 from arkwright.evaluation.report import evaluate
 from arkwright.evaluation.resources import price_table
 from arkwright.evaluation.thresholds import Costs
+from arkwright.evaluation.training_effort import TrainingEffort
 
 FEW = {"robustness": 100, "explanations": 150, "operation": 200}
 QUICK = Options(profile="quick", n_resamples=50, max_rows=FEW)
 FULL = Options(n_resamples=50, max_rows=FEW)
 KINDS = {"income": "numeric", "debt": "numeric", "sex": "categorical", "city": "categorical", "since": "time"}
 SPEC = tuple(Column(name=name, kind=kind) for name, kind in KINDS.items())
+CAME = {"experiment_id": "exp_1", "job_id": "job_1"}
 CLASSES = {"binary": ("refused", "granted"), "multiclass": ("no", "some", "all"), "regression": ()}
 BEHAVIOUR = """
 tests:
@@ -65,12 +68,12 @@ def signature_of(task="binary"):
     return Signature(task=task, target="outcome", columns=SPEC, classes=CLASSES[task])
 
 
-def trained(task="binary"):
+def trained(task="binary", rounds=15):
     columns, truths = world(seed=1)
     encoder = fit_encoder(SPEC, columns, layout="tree")
     settings = {"objective": task, "num_leaves": 5, "verbosity": -1, "num_threads": 1}
     settings |= {"num_class": 3} if task == "multiclass" else {}
-    booster = lightgbm.train(settings, lightgbm.Dataset(encoder.encode_columns(columns), truths[task]), 15)
+    booster = lightgbm.train(settings, lightgbm.Dataset(encoder.encode_columns(columns), truths[task]), rounds)
     return Predictor(signature_of(task), encoder, LightGBMEvaluator(booster.model_to_string()))
 
 
@@ -416,6 +419,22 @@ def test_the_favourable_class_turns_rates_mitigation_and_counterfactuals_round()
         section("fairness", material, dataclasses.replace(QUICK, favourable="perhaps"))
 
 
+@pytest.mark.parametrize(("named", "favourable"), [("2", 2), (2, 2)], ids=["text", "number"])
+def test_a_favourable_class_of_several_that_is_a_number_may_be_named_as_text(named, favourable):
+    material = material_of("multiclass")
+    numbered = dataclasses.replace(material, signature=msgspec.structs.replace(material.signature, classes=(0, 1, 2)))
+    found = section("explanations", numbered, dataclasses.replace(QUICK, favourable=named))
+    assert found.counterfactuals
+    assert any(note.endswith(f"towards {favourable}.") for note in found.notes)
+
+
+def test_a_favourable_class_that_is_true_is_not_the_class_one():
+    material = material_of("multiclass")
+    numbered = dataclasses.replace(material, signature=msgspec.structs.replace(material.signature, classes=(0, 1, 2)))
+    with pytest.raises(NotComputed, match="True is none of the model's"):
+        section("explanations", numbered, dataclasses.replace(QUICK, favourable=True))
+
+
 def truthful_rate(material, called):
     chosen = called(material.predict(material.columns)[:, 0])
     return {who: float(chosen[material.columns["sex"] == who].mean()) for who in ("f", "m")}
@@ -478,12 +497,50 @@ def test_a_better_version_is_promoted_and_its_comparison_is_the_paired_one():
     assert latency.candidate == done["operation"].latency.single_row.p95.value_ms
 
 
+def test_trainings_complexity_and_memory_stand_beside_the_improvement():
+    ours = TrainingEffort(seconds=90.0, processors=2)
+
+    def compared(prices=(), **changes):
+        larger, smaller = trained(), trained(rounds=3)
+        baseline = dataclasses.replace(baseline_of(smaller.predict_columns), predictor=smaller, **changes)
+        material = material_of(predictor=larger, baseline=baseline, effort=ours, prices=prices, sensitive={})
+        operation = section("operation", material, QUICK)
+        found = section("challenge", material, QUICK, {"operation": operation})
+        return {item.name: item for item in found.recommendation.trade_offs}, found.notes
+
+    table = price_table(
+        [
+            {"name": "tiny", "vcpus": 1, "memory_gb": 2, "usd_per_hour": 0.1},
+            {"name": "small", "vcpus": 2, "memory_gb": 4, "usd_per_hour": 0.4},
+        ]
+    )
+    found, notes = compared(table, effort=TrainingEffort(seconds=30.0, processors=2))
+    time, cost, complexity = found["Training time"], found["Training cost (on small)"], found["Complexity"]
+    assert (time.baseline, time.candidate, time.change_percent) == (30.0, 90.0, 200.0)
+    assert (cost.baseline, cost.candidate) == (pytest.approx(30 * 0.4 / 3600), pytest.approx(90 * 0.4 / 3600))
+    assert "Training time goes from 30 to 90 s (+200 %), for a change of " in time.detail
+    assert 0 < complexity.baseline < complexity.candidate <= 15 * 9
+    memory = found["Peak memory (200 rows)"]
+    assert memory.baseline > 0 < memory.candidate
+    assert not notes
+
+    found, notes = compared()
+    assert found["Training time"].detail == "Training time of the baseline is not known."
+    assert not any("cost" in name for name in found)
+    assert notes == ("Training is not priced: no price table is set (ARKWRIGHT_INSTANCE_PRICES).",)
+    _, notes = compared(table[:1])
+    assert notes == ("Training is not priced: no machine of the price table has as many processors as it held.",)
+    came = dataclasses.replace(baseline_of(truthful), subject=msgspec.structs.replace(subject_of(), lineage=CAME))
+    found = section("challenge", material_of(predict=truthful, baseline=came), QUICK)
+    assert found.notes == ("What training took is not known of either version.",)
+    assert [item.name for item in found.recommendation.trade_offs] == ["Size"]
+
+
 def test_a_worse_version_is_rejected_in_words():
     found = section("challenge", material_of(predict=blind, baseline=baseline_of(half_blind)), QUICK)
     assert found.recommendation.outcome == "REJECT"
     assert found.recommendation.rule == "primary metric worse"
-    assert found.recommendation.rationale.startswith("Area under the ROC curve 0.")
-    assert "worse." in found.recommendation.rationale
+    assert found.recommendation.rationale.startswith("Area under the ROC curve is worse: 0.")
     assert found.version.outcome == "REJECT"
 
 
@@ -502,10 +559,11 @@ def test_a_version_that_is_hard_on_one_group_is_rejected_in_words_however_good_i
         for predict in (harsh_on_women, half_blind)
     )
     told = (
-        f"It is not fair enough. Disparate impact ratio by sex is {here:.2f} (lowest: f, highest: m), above 0.8 is "
-        f"accepted; {there:.2f} for the other version."
+        f"Disparate impact ratio by sex is {written(here, 3)} (lowest: f, highest: m), above 0.8 is "
+        f"accepted; it is {written(there, 3)} for the other version."
     )
-    assert told in found.recommendation.rationale
+    assert found.recommendation.rationale == "It is not fair enough."
+    assert told in found.recommendation.findings
     document = document_of(material, QUICK)
     assert document.verdict.decision == "no-go"
 
@@ -517,7 +575,7 @@ def test_a_version_whose_groups_cannot_be_compared_is_not_called_fair():
     assert found.comparison.of("roc_auc").outcome == "better"
     assert (found.recommendation.outcome, found.recommendation.rule) == ("ITERATE", "evidence incomplete")
     assert (found.version.outcome, found.version.rule) == ("HOLD", "evidence incomplete")
-    assert "Disparate impact ratio by sex is not computable" in found.recommendation.rationale
+    assert any("Disparate impact ratio by sex is not computable" in each for each in found.recommendation.findings)
 
 
 def test_a_version_that_a_regulation_speaks_against_is_rejected_in_its_words():

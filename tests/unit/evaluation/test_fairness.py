@@ -374,7 +374,7 @@ def test_equalised_odds_are_judged_by_the_rate_that_is_known_where_it_alone_miss
     assert column.disparity("equalized_odds_difference").verdict == "not computable"
     [note] = [finding for finding in column.findings if "equalised odds" in finding.text]
     assert (note.severity, note.kind) == ("note", "disparity")
-    assert "1 of 2 groups are large enough and have a true positive rate" in note.text
+    assert "only 1 of 2 groups is large enough and has a true positive rate" in note.text
 
 
 def test_a_small_group_of_two_columns_together_is_a_note_and_of_one_column_a_warning():

@@ -109,8 +109,8 @@ def test_a_block_of_weights_gives_what_each_row_of_it_gives_alone():
     [
         ([5.0, 5.0, 5.0], 1, "the training values repeat exactly from season to season"),
         ([5.0, 6.0], 4, "the training sample has no two values that are 4 steps apart"),
-        ([], 1, "the training sample has no two values that are 1 steps apart"),
-        ([np.nan, np.nan, 1.0], 1, "the training sample has no two values that are 1 steps apart"),
+        ([], 1, "the training sample has no two values that are 1 step apart"),
+        ([np.nan, np.nan, 1.0], 1, "the training sample has no two values that are 1 step apart"),
     ],
 )
 def test_a_training_sample_without_a_scale_says_why(insample, season, reason):
@@ -149,7 +149,7 @@ def test_a_series_without_a_past_has_errors_and_no_scaled_error():
     insample["s4"] = np.full(40, 7.0)
     report = evaluate_forecasts(truth, predicted, insample, seed=0, series=series)
     by_name = {item.series: item.metrics for item in report.series}
-    assert by_name["s3"]["mase"].reason == "no training values of this series were given"
+    assert by_name["s3"]["mase"].reason == "no training values of this series are at hand"
     assert by_name["s4"]["rmsse"].reason == "the training values repeat exactly from season to season"
     assert by_name["s3"]["mae"].value > 0
     assert (report.n_defined["mase"], report.n_defined["mae"]) == (10, 12)
@@ -168,7 +168,69 @@ def test_one_series_has_values_and_says_why_there_is_no_interval():
 
 def test_no_series_with_a_past_leaves_the_scaled_errors_without_a_value():
     report = evaluate_forecasts(BEER_LATER, np.full(10, 420.0), {}, seed=0)
-    assert (report.pooled["mase"].value, report.pooled["mase"].reason) == (None, "no series has this metric")
+    found = report.pooled["mase"]
+    assert (found.value, found.reason) == (None, "no training values of this series are at hand")
+
+
+def test_where_no_series_has_a_past_the_reason_that_all_share_is_named():
+    truth, predicted, series, insample = many_series()
+    why = dict.fromkeys(insample, "the evaluated rows lie between the training rows")
+    for n_named in (12, 3):
+        rows = np.isin(series, list(insample)[:n_named])
+        report = evaluate_forecasts(truth[rows], predicted[rows], {}, seed=0, series=series[rows], reasons=why)
+        expected = "the evaluated rows lie between the training rows"
+        assert (report.pooled["mase"].value, report.pooled["mase"].reason) == (None, expected)
+
+
+def test_where_no_series_has_a_past_for_reasons_of_its_own_each_reason_is_named_once():
+    truth, predicted, series, insample = many_series(3)
+    found = evaluate_forecasts(truth, predicted, {"s0": insample["s0"][:2]}, seed=0, series=series, season=4)
+    assert found.pooled["mase"].reason == (
+        "no series has this metric (the training sample has no two values that are 4 steps apart; no training values "
+        "of this series are at hand)"
+    )
+
+
+def walk(n_steps, n_series, rng, memory=0.0):
+    """Errors of several series, each step's made of the step's before."""
+    errors = np.zeros((n_series, n_steps))
+    for step in range(n_steps):
+        errors[:, step] = memory * errors[:, step - 1] + rng.normal(size=n_series)
+    return errors
+
+
+def test_few_series_are_resampled_by_blocks_of_steps_and_their_own_metrics_too():
+    rng = np.random.default_rng(3)
+    errors = walk(120, 2, rng)
+    truth, steps = np.zeros(240), np.tile(np.arange(120), 2)
+    series = np.repeat(["a", "b"], 120)
+    report = evaluate_forecasts(
+        truth, errors.ravel(), {"a": BEER, "b": BEER}, seed=0, series=series, steps=steps, season=4, horizon=7
+    )
+    assert (report.resampling, report.block_steps) == ("blocks of steps", 7)
+    for found in (report.pooled["mase"], report.series[0].metrics["mae"]):
+        assert found.low < found.value < found.high
+    assert report.pooled["mae"].value == pytest.approx(np.abs(errors).mean())
+    again = evaluate_forecasts(
+        truth, errors.ravel(), {"a": BEER, "b": BEER}, seed=0, series=series, steps=steps, season=4, horizon=7
+    )
+    assert again == report
+
+
+def test_a_block_interval_holds_the_mean_error_about_as_often_as_it_says_where_steps_go_together():
+    rng = np.random.default_rng(11)
+    held = []
+    for _ in range(60):
+        error = walk(400, 1, rng, memory=0.5)[0][100:]
+        report = evaluate_forecasts(np.zeros(300), error, {}, seed=0, steps=np.arange(300), horizon=10, n_resamples=200)
+        held.append(report.pooled["rmse"].low <= 1 / np.sqrt(1 - 0.25) <= report.pooled["rmse"].high)
+    assert np.mean(held) >= 0.85
+
+
+def test_too_few_series_and_steps_have_no_interval_and_say_so():
+    report = evaluate_forecasts(BEER_LATER[:8], np.full(8, 420.0), {None: BEER}, seed=0, steps=np.arange(8))
+    assert (report.resampling, report.pooled["mae"].low) == ("none", None)
+    assert report.pooled["mae"].reason == "fewer than 10 series and fewer than 10 steps to resample"
 
 
 def test_quantiles_and_bounds_add_their_metrics():

@@ -29,7 +29,7 @@ def test_the_same_rows_twice_are_one_object(objects):
 def test_rows_that_were_altered_or_lost_are_refused(objects):
     stored = store_rows(objects, TABLE)
     objects.put_bytes(stored.key, objects.get_bytes(store_rows(objects, TABLE.slice(1)).key))
-    with pytest.raises(Unavailable, match="their hash differs"):
+    with pytest.raises(Unavailable, match="its hash differs"):
         read_rows(objects, stored)
     objects.delete(stored.key)
     with pytest.raises(NotFound):

@@ -12,6 +12,7 @@ from arkwright.evaluation.intervals import (
     RARE_CLASS_ROWS,
     RESAMPLED,
     bca_interval,
+    best_interval,
     bootstrap,
     bootstrap_weights,
     fold_spread,
@@ -24,6 +25,7 @@ from arkwright.evaluation.intervals import (
     rare_classes,
     resamples_for,
     resampling_of,
+    studentized_interval,
 )
 
 # Efron & Tibshirani (1993), table 14.1: scores of 26 children in two tests; the statistic is the variance of A.
@@ -216,3 +218,50 @@ def test_only_classes_that_a_resample_could_lose_are_strata():
     assert (weights[:, :4].sum(axis=1) == 4).all()
     assert np.ptp(weights[:, 4:44].sum(axis=1)) > 0
     assert {resampling_of(None), resampling_of(strata), "blocks of steps"} == set(RESAMPLED)
+
+
+def means_with_errors(losses, n_resamples=2000):
+    weights = all_weights(losses.size, n_resamples, seed=0)
+    means = weights @ losses / losses.size
+    errors = np.sqrt((weights @ losses**2 / losses.size - means**2) / losses.size)
+    return means, errors
+
+
+def test_the_studentized_interval_of_equal_errors_is_the_basic_one():
+    replicates = np.random.default_rng(0).normal(10.0, 2.0, 5000)
+    low, high = studentized_interval(10.0, 3.0, replicates, np.full(5000, 3.0))
+    tails = np.percentile(replicates, [2.5, 97.5])
+    assert (low, high) == pytest.approx((20.0 - tails[1], 20.0 - tails[0]))
+
+
+def test_the_studentized_interval_of_long_tailed_losses_reaches_further_up_than_the_percentile_one():
+    losses = np.random.default_rng(1).laplace(size=200) ** 2
+    means, errors = means_with_errors(losses)
+    value, error = losses.mean(), losses.std() / np.sqrt(losses.size)
+    studentized, percentile = studentized_interval(value, error, means, errors), percentile_interval(means)
+    assert studentized[1] - value > 1.1 * (percentile[1] - value)
+
+
+@pytest.mark.parametrize(("error", "replicate_error"), [(0.0, 1.0), (1.0, 0.0), (float("nan"), 1.0)])
+def test_without_a_spread_nothing_is_studentized(error, replicate_error):
+    assert studentized_interval(1.0, error, np.ones(10), np.full(10, replicate_error)) is None
+
+
+@pytest.mark.parametrize(("n_rows", "method"), [(19, "bca"), (20, "studentized")])
+def test_on_too_few_rows_an_error_is_too_uncertain_to_divide_by(n_rows, method):
+    losses = np.random.default_rng(2).exponential(size=n_rows)
+    means, errors = means_with_errors(losses)
+    found, used = best_interval(
+        losses.mean(), means, np.delete(means, 0), (losses.std() / n_rows**0.5, errors), n_rows=n_rows
+    )
+    assert (used, found.value) == (method, losses.mean())
+    assert found.low < found.value < found.high
+
+
+def test_where_nothing_better_is_defined_the_percentile_interval_is_given():
+    replicates = np.array([2.0, 3.0, 4.0])
+    found, used = best_interval(1.0, replicates, np.array([1.0, 1.1]), n_rows=100)
+    assert used == "percentile", "all resamples lie above the value"
+    assert (found.low, found.high) == percentile_interval(replicates)
+    undefined, _ = best_interval(float("nan"), replicates, n_rows=100, reason="no positives")
+    assert (undefined.value, undefined.reason) == (None, "no positives")

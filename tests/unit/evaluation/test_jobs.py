@@ -147,6 +147,21 @@ def test_an_evaluation_that_says_no_go_closes_the_gate_with_its_reasons(adult: E
     assert "Fairness (Fail)" in unmet
 
 
+def test_a_promotion_waits_for_an_evaluation_that_has_not_ended(
+    adult: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_jobs(adult, monkeypatch)
+    waiting = adult.job(seed=77)
+    promotion = ("/v1/models/adult/versions/1/promote", {"stage": "canary"})
+    refused = adult.plane.client.post(promotion[0], json=promotion[1])
+    assert (refused.status_code, refused.json()["code"]) == (409, "model_version.under_evaluation")
+    assert refused.json()["errors"] == [{"field": "job_id", "message": waiting["id"]}]
+    assert waiting["id"] in refused.json()["hint"]
+    assert adult.plane.client.post(f"/v1/jobs/{waiting['id']}/cancel").status_code == 200
+    again = adult.plane.client.post(promotion[0], json=promotion[1])
+    assert again.json().get("code") != "model_version.under_evaluation", "the job has ended"
+
+
 @pytest.mark.usefixtures("metrics_only")
 def test_given_rows_are_counted_and_what_cannot_be_used_is_said(adult: Evaluated) -> None:
     rows = frame().head(200)
@@ -180,7 +195,7 @@ def test_why_nobody_is_compared_is_printed_in_verdict_and_card(adult: Evaluated)
     assert why in adult.plane.client.get(f"/v1/evaluations/{result['evaluation_id']}/card").text
     items = {item["key"]: item for item in document["definition_of_done"]["items"]}
     assert items["fairness"]["status"] == "met"
-    assert "not connected" in items["load_tested"]["reason"]
+    assert "no load test" in items["load_tested"]["reason"]
 
 
 @pytest.mark.usefixtures("metrics_only")

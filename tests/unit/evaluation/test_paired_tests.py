@@ -177,3 +177,15 @@ def test_a_bootstrap_p_value_is_symmetric_and_never_zero():
 def test_midranks_agree_with_scipy():
     for score in product((0.0, 1.0, 2.0), repeat=4):
         assert midranks(np.array(score)) * 4 + 0.5 == pytest.approx(stats.rankdata(score))
+
+
+@given(st.lists(st.floats(0, 1), max_size=30))
+def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
+    corrected = holm_adjusted(p_values)
+    assert all(p <= q <= 1 for p, q in zip(p_values, corrected, strict=True))
+    order = np.argsort(p_values, kind="stable")
+    assert list(np.array(corrected)[order]) == sorted(corrected)
+
+
+def test_holm_on_the_textbook_example() -> None:
+    assert holm_adjusted([0.005, 0.011, 0.02, 0.04, 0.13]) == pytest.approx((0.025, 0.044, 0.06, 0.08, 0.13))

@@ -73,3 +73,16 @@ def test_a_class_without_rows_is_a_slice_of_none():
     (found,) = rare_slices(signature, columns, truth, scores, seed=0).slices
     assert (found.level, found.n_rows) == ("c", 0)
     assert found.value.reason == "the slice has 0 rows, at least 10 are needed"
+
+
+def test_the_interval_of_a_rare_level_counts_that_its_classes_vary():
+    # Every row is called "no": what is right depends on the class alone, and a resample that kept the sizes of the
+    # classes would never differ.
+    rng = np.random.default_rng(0)
+    columns = {"x": rng.normal(size=2000), "colour": np.full(2000, "red", dtype=object)}
+    columns["colour"][:100] = "ultraviolet"
+    truth = (np.arange(2000) % 4 == 0).astype(np.int64)
+    signature = signature_of(columns)
+    (found,) = rare_slices(signature, columns, truth, np.full((2000, 1), 0.2), seed=0, metric="accuracy").slices
+    assert found.value.value == 0.75
+    assert found.value.high - found.value.low == pytest.approx(2 * 1.96 * np.sqrt(0.75 * 0.25 / 100), rel=0.25)

@@ -132,3 +132,15 @@ def test_unusable_input_is_refused_with_a_hint():
         compare_calibrations(np.array([0, 1, 3]), np.full((3, 3), 1 / 3), seed=0)
     with pytest.raises(Invalid, match="maps 1 columns"):
         fit_calibration(*overconfident(50), "platt").apply(np.full((2, 3), 1 / 3))
+
+
+def test_the_gain_of_a_map_is_as_unsure_as_the_share_of_the_classes():
+    # One score for all rows: what a map gains by row depends on the row's class alone, so that with the class sizes
+    # held still every resample would say the same.
+    truth = (np.arange(300) % 3 == 0).astype(int)
+    found = compare_calibrations(truth, np.full((300, 1), 0.6), seed=0, n_resamples=300)
+    platt = next(item for item in found.methods if item.method == "platt").improvement
+    by_class = np.array([0.6**2 - (1 / 3) ** 2, 0.4**2 - (2 / 3) ** 2])
+    expected = 1.96 * np.std(by_class[truth]) / np.sqrt(300)
+    assert platt.high - platt.value == pytest.approx(expected, rel=0.25)
+    assert platt.value - platt.low == pytest.approx(expected, rel=0.25)

@@ -5,7 +5,8 @@ import pytest
 from sklearn import metrics as reference
 
 from arkwright.core.errors import Invalid
-from arkwright.evaluation.regression import mape, r2, regression_metrics, summarise_residuals
+from arkwright.evaluation.intervals import bootstrap
+from arkwright.evaluation.regression import mape, r2, regression_metrics, standard_errors, summarise_residuals
 
 
 @pytest.mark.parametrize("seed", range(5))
@@ -73,3 +74,35 @@ def test_a_perfect_model_has_an_all_zero_residual_summary():
 def test_a_value_that_is_not_a_number_is_refused_with_its_row(truth, predicted, named):
     with pytest.raises(Invalid, match=f"1 of 2 rows of {named} .* first is row 1"):
         regression_metrics(np.array([0.0, truth]), np.array([0.0, predicted]))
+
+
+@pytest.mark.parametrize("name", ["mse", "mae", "mape", "r2"])
+def test_a_standard_error_is_what_the_bootstrap_shows(name):
+    rng = np.random.default_rng(4)
+    truth = rng.normal(5, 2, 3000)
+    truth[:50] = 0.0
+    predicted = truth + rng.normal(0, 0.8, 3000)
+    # A true value near zero would make the percentage error's own spread endless.
+    predicted[np.abs(truth) < 1] = truth[np.abs(truth) < 1]
+    replicates = bootstrap(
+        lambda weights: {name: regression_metrics(truth, predicted, weights)[name]}, 3000, seed=0, n_resamples=2000
+    )[name]
+    error = float(standard_errors(truth, predicted)[name])
+    assert error == pytest.approx(replicates.std(), rel=0.06)
+
+
+def test_the_errors_of_a_block_of_weights_are_those_of_each_row_of_it():
+    rng = np.random.default_rng(5)
+    truth, predicted = rng.normal(size=30), rng.normal(size=30)
+    weights = rng.integers(0, 3, (4, 30)).astype(float)
+    together = standard_errors(truth, predicted, weights)
+    for row in range(4):
+        alone = standard_errors(truth, predicted, weights[row])
+        for name, value in alone.items():
+            assert together[name][row] == pytest.approx(value)
+
+
+def test_losses_that_are_all_equal_have_no_spread():
+    errors = standard_errors(np.array([1.0, 2.0, 3.0]), np.array([1.1, 2.1, 3.1]))
+    assert errors["mae"] == 0.0
+    assert errors["mse"] == 0.0

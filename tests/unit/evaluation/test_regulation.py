@@ -88,6 +88,25 @@ def test_a_failed_audit_is_cited_and_a_passed_one_is_not():
     assert found(fair, "ECOA", "1002.4(a)") == found(fair, "GDPR", "5(1)(a)") == []
 
 
+def test_unequal_outcomes_alone_are_to_be_looked_at_and_no_breach_of_credit_law_since_the_rule_of_2026():
+    report = regulatory_flags(
+        inputs=["income"], sensitive=["sex"], purpose="credit", gives_reasons=True, fairness=audit(fair=False)
+    )
+    [flag] = [flag for flag in report.flags if flag.title == "Unequal outcomes on a prohibited basis"]
+    assert (flag.article, flag.severity) == ("12 CFR 1002.4(a), 1002.6(a)", "check")
+    assert "21 July 2026" in flag.why
+    assert "under revision" not in flag.why
+    # The audit failed all the same, and that is what the version is judged by.
+    assert report.status == "Fail"
+
+
+def test_people_are_told_the_logic_also_where_the_data_came_from_somebody_else():
+    report = regulatory_flags(inputs=["income"], purpose="credit", solely_automated=True, gives_reasons=False)
+    [flag] = found(report, "GDPR", "15(1)(h)")
+    assert flag.article == "Art. 13(2)(f), 14(2)(g), 15(1)(h)"
+    assert "C-203/22" in flag.why
+
+
 def test_proxies_of_a_protected_attribute_are_to_be_justified():
     report = regulatory_flags(
         inputs=["zip", "income"], sensitive=["race"], purpose="credit", proxies={"race": ["zip"], "luck": ["income"]}

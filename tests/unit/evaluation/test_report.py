@@ -6,6 +6,7 @@ import pytest
 
 from arkwright.contracts import Column, Signature
 from arkwright.evaluation import EvaluationReport, evaluate, score_metric
+from arkwright.evaluation.report import interval_words
 
 INPUT = (Column(name="x", kind="numeric"),)
 BINARY = Signature(task="binary", target="churn", columns=INPUT, classes=("No", "Yes"))
@@ -118,3 +119,66 @@ def test_a_class_that_a_resample_could_lose_keeps_its_size_and_the_report_says_s
     assert report.metrics["roc_auc"].low is not None
     many = evaluate(REGRESSION, rng.normal(size=50), np.zeros((50, 1)), np.zeros((50, 1)), seed=0)
     assert many.resampling == "rows"
+
+
+@pytest.mark.parametrize(
+    ("scale", "said"),
+    [
+        (
+            0.0,
+            "The model does not clearly beat the mean: root mean squared error 20,000 against 20,000, no difference.",
+        ),
+        (0.5, "The model beats the mean: root mean squared error 10,000 against 20,000, an improvement of 10,000 ("),
+        (-0.5, "The model is worse than the mean: root mean squared error 30,000 against 20,000, worse by 10,000 ("),
+    ],
+    ids=["the same", "better", "worse"],
+)
+def test_large_errors_and_no_improvement_are_told_as_people_would(scale, said):
+    signature = Signature(task="regression", target="price", columns=())
+    truth = np.where(np.arange(60) % 2 == 0, 80_000.0, 120_000.0)
+    mean = np.full((60, 1), 100_000.0)
+    report = evaluate(signature, truth, mean + scale * (truth[:, None] - mean), mean, seed=0, n_resamples=50)
+    assert report.beats_baseline.detail.startswith(said)
+    assert "e+" not in report.beats_baseline.detail
+    assert "-0" not in report.beats_baseline.detail
+
+
+def test_a_model_that_is_a_little_worse_is_not_said_to_improve():
+    signature = Signature(task="binary", target="y", columns=(), classes=("no", "yes"))
+    truth = (np.arange(60) % 2).astype(np.int64)
+    right = np.arange(60) % 10 < 4
+    scores = np.where(right, truth, 1 - truth)[:, None] * 0.8 + 0.1
+    trivial = np.full((60, 1), 0.4)
+    report = evaluate(signature, truth, scores, trivial, seed=0, n_resamples=50, primary_metric="accuracy")
+    assert report.beats_baseline.detail.startswith(
+        "The model does not clearly beat the majority class: accuracy 0.4 against 0.5, worse by 0.1 "
+        "(95 % interval of the improvement -0."
+    )
+
+
+def test_a_report_says_how_each_interval_was_made():
+    classes = evaluate(BINARY, *binary_case(), seed=0)
+    assert set(classes.interval_methods.values()) == {"bca"}
+    assert interval_words(classes) == "BCa bootstrap"
+    rng = np.random.default_rng(0)
+    truth = rng.normal(10, 3, 300)
+    numbers = evaluate(REGRESSION, truth, (truth + rng.laplace(size=300))[:, None], np.full((300, 1), 10.0), seed=0)
+    assert set(numbers.interval_methods.values()) == {"studentized"}
+    root, square = numbers.metrics["rmse"], numbers.metrics["mse"]
+    assert (root.low, root.high) == pytest.approx((square.low**0.5, square.high**0.5))
+    assert root.low < root.value < root.high
+
+
+def test_an_interval_stays_within_what_the_metric_can_be():
+    truth = np.linspace(1.0, 2.0, 40)
+    nearly = truth.copy()
+    nearly[0] += 5.0
+    report = evaluate(REGRESSION, truth, nearly[:, None], np.full((40, 1), 1.5), seed=0)
+    assert 0 <= report.metrics["mse"].low <= report.metrics["mse"].value
+    assert report.metrics["r2"].high <= 1
+
+
+def test_an_older_report_is_read_with_percentile_intervals():
+    report = msgspec.to_builtins(evaluate(BINARY, *binary_case(n=60), seed=0, n_resamples=200))
+    del report["interval_methods"]
+    assert interval_words(msgspec.convert(report, EvaluationReport)) == "percentile bootstrap"

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arkwright.evaluation.intervals import Interval
-from arkwright.evaluation.model_evaluation import SECTIONS, ModelEvaluation, Sentence
+from arkwright.evaluation.model_evaluation import ON_REQUEST, SECTIONS, ModelEvaluation, Sentence
 from arkwright.evaluation.report_page import render_report
 from arkwright.evaluation.report_page.chart import round_numbers, span
 from arkwright.evaluation.report_page.heat_chart import DARKEST
@@ -22,6 +22,7 @@ from arkwright.evaluation.report_page.layout import TITLES
 from arkwright.evaluation.report_page.markup import element, escape
 from arkwright.evaluation.report_page.styles import STYLES
 from arkwright.evaluation.report_page.wording import interval, number
+from tests.unit.evaluation import forecast_cases
 from tests.unit.evaluation.report_cases import minimal, other, whole
 
 VOID = {"meta", "col", "circle", "line", "path", "rect"}
@@ -30,6 +31,7 @@ CASES = {
     "minimal": minimal,
     "regression": lambda: other("regression"),
     "multiclass": lambda: other("multiclass"),
+    "forecast": forecast_cases.good,
 }
 
 
@@ -94,12 +96,14 @@ def test_a_page_has_one_first_heading_and_skips_no_level(case):
 
 
 def test_ids_are_unique_and_every_link_leads_to_one_of_them(case):
-    page = case[2]
+    document, _, page = case
     ids = [each["id"] for each in page.elements if each.get("id")]
     assert len(ids) == len(set(ids))
     targets = {each["href"] for each in page.all("a")}
     assert targets <= {f"#{name}" for name in ids}
-    assert {f"#{name}" for name in TITLES} <= targets
+    silent = {name for name in ON_REQUEST if getattr(document, name) is None}
+    assert {f"#{name}" for name in TITLES if name not in silent} <= targets
+    assert not {f"#{name}" for name in silent} & targets
 
 
 def test_every_section_is_there_or_says_why_it_is_not(case):
@@ -361,11 +365,11 @@ def test_the_ends_of_an_axis_hold_every_value_and_differ(values):
 
 def test_an_interval_is_written_with_the_digits_it_is_sure_of():
     assert spoken(interval(Interval(value=0.91234, low=0.88, high=0.94))) == "0.912 (0.880 to 0.940)"
-    assert spoken(interval(Interval(value=1234.5, low=1000.0, high=1500.0))) == "1,234 (1,000 to 1,500)"
-    assert spoken(interval(Interval(value=0.5, low=0.5, high=0.5))) == "0.500 (always the same)"
-    assert interval(Interval(value=0.1, low=None, high=None)) == "0.100"
+    assert spoken(interval(Interval(value=1234.5, low=1000.0, high=1500.0))) == "1,230 (1,000 to 1,500)"
+    assert spoken(interval(Interval(value=0.5, low=0.5, high=0.5))) == "0.5 (always the same)"
+    assert interval(Interval(value=0.1, low=None, high=None)) == "0.1"
     assert spoken(interval(Interval(value=0.1, low=None, high=None, reason="one row"))) == (
-        "0.100 (no interval, because one row)"
+        "0.1 (no interval, because one row)"
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ import pytest
 
 from arkwright.evaluation import jobs
 from arkwright.evaluation.material import NotComputed
-from tests.unit.evaluation.evaluated_platform import Evaluated, evaluated_platform, hold_jobs
+from tests.unit.evaluation.evaluated_platform import ADULT, Evaluated, evaluated_platform, hold_jobs
 
 _SECTIONS = ("performance", "fairness")
 
@@ -158,6 +159,23 @@ def test_other_jobs_and_other_evidence_are_no_evaluations(adult: Evaluated) -> N
         ({"limits": [{"name": "age"}, {"name": "age"}]}, 422, "evaluation.limits"),
         ({"limits": [{"name": "age", "direction": "sideways"}]}, 422, "request.invalid"),
         ({"card": {"license": 3}}, 422, "request.invalid"),
+        ({"semantics": {"gendre": "sex"}}, 422, "evaluation.semantics_unknown"),
+        ({"semantics": {"sex": "gender"}}, 422, "request.invalid"),
+        ({"semantics": ["sex"]}, 422, "request.invalid"),
+        ({"semantics": {"": "sex"}}, 422, "request.invalid"),
+        ({"sensitive": "sex"}, 422, "request.invalid"),
+        ({"sensitive": [["sex"]]}, 422, "request.invalid"),
+        ({"sensitive": ["sex\u0000"]}, 422, "request.nul"),
+        ({"model": "adult", "version": "1" * 41}, 422, "request.invalid"),
+        ({"model": "adult", "version": "\u0000"}, 422, "request.nul"),
+        ({"model_version_id": "mv_' OR 1=1 --"}, 404, "model_version.not_found"),
+        ({"seed": 2**31}, 422, "request.invalid"),
+        ({"behaviour": "a: &a [*a]"}, 422, "behaviour.not_yaml"),
+        ({"behaviour": "[" * 5_000}, 422, "behaviour.not_yaml"),
+        ({"behaviour": "tests: []"}, 422, "behaviour.not_a_spec"),
+        ({"costs": {"false_positive": "much"}}, 422, "request.invalid"),
+        ({"limits": [{"name": "age", "low": 1e300}]}, 422, "request.invalid"),
+        ({"margin": 10**400}, 422, "request.invalid"),
     ],
 )
 def test_what_cannot_be_evaluated_is_refused_before_a_job_starts(
@@ -193,3 +211,44 @@ def test_a_stage_or_nothing_names_the_newest_version(adult: Evaluated, monkeypat
     for version in ("", "staged", "1", "1.0.0"):
         job = adult.job(model="adult", version=version)
         assert job["subject_id"] == adult.version_id
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["ev_", "mv_1", "job_no", "..%2F..%2Fetc%2Fpasswd", "ev_%00", "%F0%9F%98%80", "a" * 3_000, "ev_'--", "%25", "null"],
+)
+@pytest.mark.parametrize("path", ["", "/summary", "/report", "/card", "/card.html", "/card.json"])
+def test_an_address_that_is_none_is_told_so_and_never_a_defect(adult: Evaluated, address: str, path: str) -> None:
+    answer = adult.plane.client.get(f"/v1/evaluations/{address}{path}")
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["hint"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "", "model_version_id=", "model_version_id=mv_no", "model_version_id=mv_%00", "model_version_id=x&limit=0",
+        "model_version_id=x&limit=1e9", "model_version_id=x&limit=-1", "model_version_id=x&cursor=garbage",
+        "model_version_id=x&cursor=%00", "model_version_id=x&limit=9&limit=10&cursor=%F0%9F%98%80",
+    ],
+)  # fmt: skip
+def test_a_list_that_cannot_be_given_is_told_so(adult: Evaluated, query: str) -> None:
+    answer = adult.plane.client.get(f"/v1/evaluations?{query}")
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["hint"]
+
+
+def test_a_meaning_of_no_column_is_told_as_soon_as_the_file_is_read(adult: Evaluated) -> None:
+    upload = adult.plane.upload(gzip.decompress(ADULT.read_bytes()), "rows.csv")
+    job = adult.job(data={"upload_id": upload}, semantics={"gendre": "sex"})
+    assert (job["status"], job["error"]["code"]) == ("failed", "evaluation.semantics_unknown")
+    assert "'gendre'" in job["error"]["detail"]
+
+
+@pytest.mark.parametrize("method", ["PUT", "DELETE", "PATCH"])
+def test_what_was_filed_cannot_be_changed_over_http(adult: Evaluated, method: str) -> None:
+    answer = adult.plane.client.request(method, "/v1/evaluations/ev_1", json={})
+    assert answer.status_code == 405
+    assert answer.json()["hint"] == "Send GET to this path."

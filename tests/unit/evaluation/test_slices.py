@@ -1,4 +1,4 @@
-"""The search for weak slices: what is planted is found, noise is not; and tables of declared slices."""
+"""The search for weak slices: what is planted is found, noise is not; another base rate is no weakness."""
 
 import msgspec
 import numpy as np
@@ -6,17 +6,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import recall_score, roc_auc_score
 
 from arkwright.core.errors import Invalid
-from arkwright.evaluation.classification import classification_replicates
 from arkwright.evaluation.groups import binned
 from arkwright.evaluation.slices import (
+    WeakSlices,
+    expected_losses,
     false_discovery_adjusted,
     find_weak_slices,
     row_losses,
-    slice_table,
     smallest_slice,
+    trivial_loss,
 )
 
 TEXTS = np.array(["a", "b", "c", "d", "e"], dtype=object)
@@ -214,35 +214,108 @@ def test_losses_by_row_average_to_the_metric():
     assert row_losses("squared_error", np.array([1.0, 3.0]), np.array([2.0, 1.0])).tolist() == [1.0, 4.0]
 
 
-def test_a_table_of_declared_slices_has_each_metric_with_its_interval():
-    rng = np.random.default_rng(0)
-    truth = rng.integers(0, 2, 400)
-    score = np.clip(0.3 * truth + 0.7 * rng.random(400), 0, 1)
-    plan = np.array(["gold"] * 20 + ["basic"] * 379 + ["trial"], dtype=object)
-    truth[:20] = 0
-    probability = np.column_stack((1 - score, score))
+def judged(columns, truth, probability, **options):
+    scores = np.column_stack((1 - probability, probability))
+    return search(
+        columns,
+        row_losses("log_loss", truth, scores),
+        loss="log_loss",
+        expected=expected_losses("log_loss", scores),
+        trivial=lambda rows: trivial_loss("log_loss", truth[rows]),
+        **options,
+    )
 
-    def metrics_of(rows):
-        return classification_replicates(truth[rows], probability[rows], ["roc_auc", "recall"], empty=np.nan)
 
-    found = slice_table({"plan": plan}, metrics_of, 400, seed=0, n_resamples=200)
-    basic, gold, trial = found.rows
-    rows = plan == "basic"
-    assert (basic.level, basic.n_rows, basic.small) == ("basic", 379, False)
-    assert basic.metrics["roc_auc"].value == pytest.approx(roc_auc_score(truth[rows], score[rows]))
-    assert basic.metrics["roc_auc"].low < basic.metrics["roc_auc"].value < basic.metrics["roc_auc"].high
-    assert basic.metrics["recall"].value == pytest.approx(recall_score(truth[rows], score[rows] >= 0.5))
-    assert (gold.small, gold.metrics["recall"].value) == (True, None)
-    assert gold.metrics["recall"].reason == "there are no positive rows"
-    assert gold.metrics["roc_auc"].reason == "the rows are all of one class"
-    assert (trial.n_rows, trial.metrics["roc_auc"].reason) == (1, "the rows are all of one class")
-    assert found.overall["roc_auc"].value == pytest.approx(roc_auc_score(truth, score))
+def calibrated(seed, n=4000):
+    """Outcomes drawn by the very probabilities the model answers; half of a plan's rows are positive, or one in 20."""
+    columns, rng = table(seed, n=n)
+    columns["plan"] = np.where(np.arange(n) % 2 == 0, "even", "rare").astype(object)
+    centre = np.where(columns["plan"] == "even", 0.0, -3.0)
+    probability = 1 / (1 + np.exp(-(centre + 0.7 * rng.normal(size=n))))
+    return columns, (rng.random(n) < probability).astype(int), probability, rng
+
+
+def test_another_base_rate_alone_makes_no_weak_slice_and_is_told_apart_as_harder():
+    columns, truth, probability, _ = calibrated(0)
+    by_loss = search(columns, row_losses("log_loss", truth, np.column_stack((1 - probability, probability))))
+    assert ("plan=even",) in names(by_loss)  # a perfect model, and yet
+    found = judged(columns, truth, probability)
+    assert found.judged_by == "excess"
+    assert found.slices == ()
+    even = found.harder[0]
+    assert [(part.column, part.level) for part in even.conditions] == [("plan", "even")]
+    assert even.loss.value > even.rest
+    assert even.expected == pytest.approx(even.loss.value, abs=0.02)
+    assert even.excess.low < 0 < even.excess.high
+    assert even.trivial == pytest.approx(np.log(2), abs=0.001)
+    assert even.skill == pytest.approx(1 - even.loss.value / even.trivial)
+    assert 0 < even.skill < 0.2
+
+
+def test_a_slice_about_which_the_model_is_wrong_is_found_whatever_its_base_rate():
+    columns, truth, probability, rng = calibrated(1)
+    weak = (columns["t1"] == "c") & (columns["plan"] == "rare")
+    truth[weak] = (rng.random(weak.sum()) < 0.3).astype(int)
+    found = judged(columns, truth, probability)
+    conditions = {(part.column, part.level) for part in found.slices[0].conditions}
+    assert conditions == {("t1", "c"), ("plan", "rare")}
+    item = found.slices[0]
+    assert item.loss.value > item.expected
+    assert item.excess.low > 0
+    assert item.excess.value == pytest.approx(item.loss.value - item.expected)
+    assert item.rest_excess == pytest.approx(0, abs=0.03)
+    assert item.skill < 0
+    assert item.conditions not in [each.conditions for each in found.harder]
+
+
+def test_an_honest_slice_is_not_weak_beside_rows_on_which_the_model_does_better_than_it_expects():
+    columns, truth, probability, rng = calibrated(2)
+    timid = columns["t1"] != "c"
+    # Right more often than its scores say, but for one level of t1.
+    truth[timid] = (rng.random(timid.sum()) < np.where(probability[timid] > 0.5, 0.95, 0.02)).astype(int)
+    found = judged(columns, truth, probability)
+    level = columns["t1"] == "c"
+    scores = np.column_stack((1 - probability, probability))
+    excess = row_losses("log_loss", truth, scores) - expected_losses("log_loss", scores)
+    assert stats.ttest_ind(excess[level], excess[~level], equal_var=False, alternative="greater").pvalue < 1e-6
+    assert found.slices == ()
+
+
+def test_a_calibrated_model_with_uneven_base_rates_yields_a_finding_in_at_most_one_seed_in_ten():
+    seeds_with_a_finding = sum(
+        judged(*calibrated(seed, n=1500)[:3], min_effect=0.0).n_significant > 0 for seed in range(40)
+    )
+    assert seeds_with_a_finding <= 4
+
+
+def test_what_a_model_expects_is_what_it_would_lose_were_it_right():
+    scores = np.array([[0.7, 0.3], [1.0, 0.0], [0.5, 0.5]])
+    entropy = [-(0.7 * np.log(0.7) + 0.3 * np.log(0.3)), 0.0, np.log(2)]
+    assert expected_losses("log_loss", scores) == pytest.approx(entropy, abs=1e-9)
+    assert expected_losses("error", scores) == pytest.approx([0.3, 0.0, 0.5])
+    assert expected_losses("squared_error", np.array([1.0])) is None
+    assert trivial_loss("error", np.array([0, 0, 1])) == pytest.approx(1 / 3)
+
+
+def test_a_slice_of_one_class_has_no_skill_to_tell():
+    plan = np.repeat(np.array(["a", "b"], dtype=object), 100)
+    truth = np.concatenate((np.tile([0, 1], 50), np.zeros(100, dtype=int)))
+    probability = np.where(plan == "b", 0.6, 0.5)
+    found = judged({"plan": plan}, truth, probability)
+    (item,) = found.slices
+    assert (item.trivial, item.skill) == (0.0, None)
     assert b"NaN" not in msgspec.json.encode(found)
 
 
-def test_a_table_without_rows_is_refused():
-    with pytest.raises(Invalid, match="no rows to slice"):
-        slice_table({}, lambda rows: lambda weights: {}, 0, seed=0)
+def test_a_search_of_before_the_excess_can_still_be_read():
+    columns, rng = table(0)
+    found = msgspec.to_builtins(search(columns, rng.exponential(size=2000) + 0.6 * (columns["t1"] == "c")))
+    for name in ("judged_by", "harder", "declared"):
+        del found[name]
+    for each in found["slices"]:
+        for name in ("expected", "excess", "rest_excess", "trivial", "skill"):
+            del each[name]
+    assert msgspec.convert(found, WeakSlices).judged_by == "loss"
 
 
 def test_a_number_that_is_mostly_zero_is_searched_at_its_spike():

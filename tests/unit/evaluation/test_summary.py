@@ -3,6 +3,7 @@
 import msgspec
 import pytest
 
+from arkwright.core.written_numbers import written
 from arkwright.evaluation.evidence import check_numbers
 from arkwright.evaluation.intervals import Interval
 from arkwright.evaluation.recommendations import monitoring_of, recommendations_of
@@ -97,14 +98,14 @@ def test_the_mistake_of_several_classes_that_is_made_most_is_named():
 
 def test_rows_that_somebody_gave_are_not_called_unseen():
     said = texts(evaluated.multiclass())
-    assert "It was checked on 240 rows that somebody gave; whether it was trained on them is not known." in said
+    assert "It was checked on 240 rows that somebody gave; whether it was trained on that data is not known." in said
 
 
 def test_a_number_is_explained_by_how_far_it_misses():
     (said,) = [text for text in texts(evaluated.regression()) if text.startswith("On average")]
     mae, trivial = (getattr(evaluated.regression().performance, key)["mae"].value for key in ("metrics", "reference"))
-    assert f"misses the true 'price' by {mae:.3g} (" in said
-    assert said.endswith(f"always answering the average misses it by {trivial:.3g}.")
+    assert f"misses the true 'price' by {written(mae)} (" in said
+    assert said.endswith(f"always answering the average misses it by {written(trivial)}.")
 
 
 def test_the_best_mitigation_is_recommended_with_what_it_costs():
@@ -112,9 +113,9 @@ def test_the_best_mitigation_is_recommended_with_what_it_costs():
     effect = document.fairness.mitigation[0].effects[0]
     measure = "demographic_parity_difference"
     assert effect.objective == "demographic_parity"
-    first = recommendations_of(document)[0].text
+    first = next(item.text for item in recommendations_of(document) if item.text.startswith("Try "))
     assert first.startswith("Try thresholds for 'sex' (demographic parity)")
-    assert f"from {effect.before[measure]:.3g} to {effect.after[measure]:.3g}" in first
+    assert f"from {written(effect.before[measure])} to {written(effect.after[measure])}" in first
     assert f"from {100 * effect.accuracy_before:.0f} % to {100 * effect.accuracy_after:.0f} %" in first
 
 

@@ -3,8 +3,13 @@
 import msgspec
 import pytest
 
+from arkwright.evaluation.card import model_card
+from arkwright.evaluation.card_text import render_card
 from arkwright.evaluation.evidence import check_numbers
+from arkwright.evaluation.headline import headline_of
 from arkwright.evaluation.latency import check_latency
+from arkwright.evaluation.recommendations import recommendations_of
+from arkwright.evaluation.report_page import render_report
 from arkwright.evaluation.verdict import verdict_of
 from tests.unit.evaluation import evaluated
 
@@ -213,3 +218,50 @@ def test_the_verdict_does_not_depend_on_words_that_are_already_there():
     document = evaluated.binary()
     again = msgspec.structs.replace(document, verdict=verdict_of(document), summary=verdict_of(document).reasons)
     assert verdict_of(again) == verdict_of(document)
+
+
+def rejected_for(n):
+    document = challenged(evaluated.good(), "REJECT", "REJECT")
+    version = msgspec.structs.replace(
+        document.challenge.version,
+        rationale="It is not fair enough.",
+        findings=tuple(f"Disparate impact ratio by group {n} is 0.{n}." for n in range(n)),
+    )
+    return changed(document, "challenge", version=version)
+
+
+def test_a_rejection_is_told_in_one_sentence_and_what_it_rests_on_in_a_list():
+    document = rejected_for(3)
+    reason = verdict_of(document).reasons[0]
+    assert reason.text == "Compared with version 1.1.0, the rules say REJECT. It is not fair enough."
+    assert reason.points == document.challenge.version.findings
+    assert check_numbers(document, [reason]) == ()
+    headline = headline_of(msgspec.structs.replace(document, verdict=verdict_of(document)))
+    assert headline.reasons[:4] == (reason.text, *reason.points)
+
+
+def test_of_many_findings_the_first_are_listed_and_how_many_there_are_is_said():
+    document = rejected_for(9)
+    reason = verdict_of(document).reasons[0]
+    assert reason.points == (
+        *document.challenge.version.findings[:5],
+        "There are 9 findings in all; the comparison lists every one.",
+    )
+    assert check_numbers(document, [reason]) == ()
+    assert check_numbers(document, [msgspec.structs.replace(reason, points=("There are 8 findings.",))]) != ()
+    card = render_card(
+        model_card(
+            msgspec.structs.replace(document, verdict=verdict_of(document)), created_at="2026-01-01T00:00:00.000000Z"
+        )
+    )
+    assert (
+        "- Compared with version 1.1.0, the rules say REJECT. It is not fair enough.\n"
+        "  - Disparate impact ratio by group 0 is 0.0.\n" in card
+    )
+    page = render_report(msgspec.structs.replace(document, verdict=verdict_of(document)))
+    assert "<ul><li>Disparate impact ratio by group 0 is 0.0.</li>" in page
+
+
+def test_the_better_version_is_to_be_kept():
+    said = [item.text for item in recommendations_of(rejected_for(1))]
+    assert said[0] == "Keep version 1.1.0 where it is: this one is no replacement for it."

@@ -51,6 +51,9 @@ def test_older_names_are_read_and_ours_go_before_them(monkeypatch: pytest.Monkey
         ("ARKWRIGHT_HOME", "~nosuchuser/s3cr3t"),
         ("ARKWRIGHT_HOME", "/tmp/what?s3cr3t"),
         ("ARKWRIGHT_PREDICT_MAX_ROWS", "0"),
+        ("ARKWRIGHT_EVALUATION_RETENTION_DAYS", "179"),
+        ("ARKWRIGHT_COMPARISON_RETENTION_DAYS", "89"),
+        ("ARKWRIGHT_COMPARISON_RETENTION_DAYS", "-1"),
     ],
 )
 def test_a_bad_value_is_named_and_not_repeated(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
@@ -104,3 +107,12 @@ def test_a_long_home_has_its_sockets_elsewhere(tmp_path: Path) -> None:
     assert near.server_socket == Path("/srv/ark/run/server.sock")
     assert far.home not in far.server_socket.parents
     assert len(str(far.server_socket)) < 104
+
+
+def test_reports_are_kept_as_long_as_is_asked_for_or_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load_settings()
+    assert (settings.evaluation_retention_days, settings.comparison_retention_days) == (180, 90)
+    assert load_settings(evaluation_retention_days=0, comparison_retention_days=365).evaluation_retention_days == 0
+    monkeypatch.setenv("ARKWRIGHT_EVALUATION_RETENTION_DAYS", "30")
+    with pytest.raises(Invalid, match="cannot be used: reports have to be kept for 180 days or longer; 0 keeps them"):
+        load_settings()

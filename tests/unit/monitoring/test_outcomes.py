@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arkwright.deployments.ports import MetricSums
-from arkwright.monitoring.outcomes import join_outcomes, mean_interval, quality_of, wilson_interval
+from arkwright.evaluation import wilson_interval
+from arkwright.monitoring.outcomes import join_outcomes, mean_interval, quality_of
 
 
 def predictions(*rows: dict[str, object]) -> pa.Table:
@@ -148,7 +149,7 @@ def test_an_interval_of_a_share_holds_the_share_about_as_often_as_it_says() -> N
     generator = np.random.default_rng(0)
     held = 0
     for wins in generator.binomial(200, 0.85, size=2_000):
-        low, high = wilson_interval(wins / 200, 200)
+        low, high = wilson_interval(wins, 200)
         held += low <= 0.85 <= high
     assert 0.93 < held / 2_000 < 0.97
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from arkwright.core.errors import Invalid
-from arkwright.monitoring.significance import chi_square, holm, kolmogorov_smirnov, pool_rare_cells
+from arkwright.monitoring.significance import chi_square, kolmogorov_smirnov, pool_rare_cells
 
 counts = st.lists(st.integers(1, 500), min_size=2, max_size=12)
 
@@ -86,15 +86,3 @@ def test_only_cells_with_few_expected_rows_are_pooled(reference: list[int], curr
     expected = table.sum(axis=0) * table.sum(axis=1).min() / table.sum()
     pooled = pool_rare_cells(table[0], table[1])
     assert pooled == [index for index in range(size) if expected[index] < 5]
-
-
-@given(st.lists(st.floats(0, 1), max_size=30))
-def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]) -> None:
-    corrected = holm(p_values)
-    assert all(p <= q <= 1 for p, q in zip(p_values, corrected, strict=True))
-    order = np.argsort(p_values, kind="stable")
-    assert list(np.array(corrected)[order]) == sorted(corrected)
-
-
-def test_holm_on_the_textbook_example() -> None:
-    assert holm([0.005, 0.011, 0.02, 0.04, 0.13]) == pytest.approx([0.025, 0.044, 0.06, 0.08, 0.13])

@@ -11,19 +11,21 @@ import hashlib
 import re
 from collections.abc import Sequence
 
-from arkwright.evaluation.model_evaluation import ModelEvaluation
+from arkwright.evaluation.model_evaluation import ON_REQUEST, ModelEvaluation
 from arkwright.evaluation.report_page import opening
-from arkwright.evaluation.report_page.accuracy import performance, weak_slices
+from arkwright.evaluation.report_page.accuracy import performance
 from arkwright.evaluation.report_page.behaviour import behaviour
 from arkwright.evaluation.report_page.calibration import calibration
 from arkwright.evaluation.report_page.challenge import challenge
 from arkwright.evaluation.report_page.closing import appendix, definition_of_done, not_done
 from arkwright.evaluation.report_page.explanations import explanations
 from arkwright.evaluation.report_page.fairness import fairness
+from arkwright.evaluation.report_page.forecast import forecast
 from arkwright.evaluation.report_page.layout import TITLES
 from arkwright.evaluation.report_page.markup import Html, element, escape, join
 from arkwright.evaluation.report_page.operation import operation
 from arkwright.evaluation.report_page.robustness import robustness
+from arkwright.evaluation.report_page.slices import weak_slices
 from arkwright.evaluation.report_page.styles import STYLES
 
 __all__ = ["render_report"]
@@ -38,6 +40,7 @@ _SECTIONS = (
     explanations,
     behaviour,
     challenge,
+    forecast,
     definition_of_done,
     not_done,
     appendix,
@@ -87,10 +90,16 @@ def render_report(document: ModelEvaluation, *, card_digest: str = "") -> str:
         "body",
         element("a", "Skip to the report", href="#content", class_="skip"),
         opening.head_of_page(document, card_digest),
-        element("div", opening.contents(tuple(TITLES)), main, class_="page"),
+        element("div", opening.contents(_present(document)), main, class_="page"),
         element("footer", element("p", f"{title}. Computed by Arkwright from the document named in the appendix.")),
     )
     return join([Html("<!doctype html>\n"), element("html", head, page, lang="en"), Html("\n")])
+
+
+def _present(document: ModelEvaluation) -> tuple[str, ...]:
+    """Name the sections that the page has."""
+    silent = {name for name in ON_REQUEST if getattr(document, name) is None and name not in document.not_done}
+    return tuple(key for key in TITLES if key not in silent)
 
 
 def _places(parts: Sequence[Html]) -> dict[str, Html]:

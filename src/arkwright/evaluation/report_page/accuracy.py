@@ -6,12 +6,12 @@ from arkwright.evaluation.importance import FeatureImportance
 from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.model_evaluation import ModelEvaluation
-from arkwright.evaluation.report import EvaluationReport
+from arkwright.evaluation.report import EvaluationReport, interval_words
 from arkwright.evaluation.report_page.heat_chart import heat_chart
 from arkwright.evaluation.report_page.interval_chart import Row, interval_chart
-from arkwright.evaluation.report_page.layout import absent, mark, missing, part, section, table
+from arkwright.evaluation.report_page.layout import mark, part, section, table
 from arkwright.evaluation.report_page.line_chart import Along, Curve, line_chart
-from arkwright.evaluation.report_page.markup import Html, element, join
+from arkwright.evaluation.report_page.markup import Html, element
 from arkwright.evaluation.report_page.wording import (
     capital,
     cell,
@@ -21,10 +21,8 @@ from arkwright.evaluation.report_page.wording import (
     number,
     percent,
     plain,
-    probability,
     rows,
 )
-from arkwright.evaluation.slices import WeakSlice
 
 _MAX_CLASSES = 12
 _BETTER = {"maximize": "higher", "minimize": "lower"}
@@ -53,7 +51,8 @@ def performance(document: ModelEvaluation) -> Html:
         element(
             "p",
             f"The trivial model is the {beats.reference} model. Intervals hold the true value in "
-            f"{percent(report.level)} of repetitions ({count(report.n_resamples)} bootstrap resamples{drawn}).",
+            f"{percent(report.level)} of repetitions ({interval_words(report)}, {count(report.n_resamples)} "
+            f"resamples{drawn}).",
             class_="note",
         ),
         _metrics(report),
@@ -249,62 +248,3 @@ def importance_chart(key: str, found: tuple[FeatureImportance, ...], metric: str
         axis=f"loss in {metric_name(metric)}",
         bars=True,
     )
-
-
-def weak_slices(document: ModelEvaluation) -> Html:
-    """Return the groups of rows on which the model is worse."""
-    found = document.weak_slices
-    if found is None:
-        return absent(document, "weak_slices")
-    loss = plain(found.loss)
-    if found.reason:
-        return section(document, "weak_slices", missing("the search", found.reason))
-    told = (
-        f"{count(found.n_tested)} groups of rows of at least {count(found.min_rows)} were tested on "
-        f"{rows(found.n_rows)}; {count(found.n_significant)} are worse than the rest beyond chance, counting all tests "
-        f"(false discovery rate {percent(found.alpha)}). The mean {loss} of all rows is "
-        f"{maybe(found.overall, reason='there are no rows')}; less is better."
-    )
-    parts = [element("p", told)]
-    if not found.slices:
-        parts.append(element("p", mark("No weak slice found", "good")))
-    else:
-        names = [slice_name(each) for each in found.slices]
-        lines = [
-            [
-                name,
-                f"{count(each.n_rows)} ({percent(each.share)})",
-                interval(each.loss),
-                number(each.rest),
-                maybe(each.effect, reason="the loss varies on neither side"),
-                probability(each.adjusted_p),
-            ]
-            for name, each in zip(names, found.slices, strict=True)
-        ]
-        parts += [
-            table(
-                "Weakest groups of rows",
-                ["group", "rows", f"mean {loss} (95 % interval)", f"mean {loss} of the rest", "effect", "adjusted p"],
-                lines,
-                numeric=(1, 2, 3, 4, 5),
-                pointers=[f"/weak_slices/slices/{at}" for at in range(len(lines))],
-            ),
-            interval_chart(
-                "slices-chart",
-                f"Mean {loss} in the weakest groups",
-                "The line is the mean of all rows. The worst of many looks worse than it is.",
-                [Row(name, [each.loss]) for name, each in zip(names, found.slices, strict=True)],
-                axis=f"mean {loss}",
-                reference=("all rows", found.overall) if found.overall is not None else None,
-            ),
-            element("p", "Effect: in units of the losses' spread; 0.2 is small, 0.5 medium, 0.8 large.", class_="note"),
-        ]
-    if found.left_out:
-        left = [element("li", f"{name}: {why}") for name, why in found.left_out.items()]
-        parts.append(part("Columns that were not searched", element("ul", *left)))
-    return section(document, "weak_slices", join(parts))
-
-
-def slice_name(found: WeakSlice) -> str:
-    """Return a slice's conditions in words."""
-    return " and ".join(f"{each.column} = {each.level}" for each in found.conditions)

@@ -100,7 +100,9 @@ def waterfall(key: str, title: str, description: str, found: LocalExplanation, *
     shown, others = found.shares[:n_shares], found.shares[n_shares:]
     steps = [(f"{share.name} = {cell(share.value)}", share.share) for share in shown]
     if others:
-        steps.append((f"{len(others)} other columns", sum(share.share for share in others)))
+        steps.append(
+            (f"{len(others)} other column{'' if len(others) == 1 else 's'}", sum(share.share for share in others))
+        )
     stops = [found.base]
     for _, share in steps:
         stops.append(stops[-1] + share)

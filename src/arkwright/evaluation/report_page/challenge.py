@@ -10,7 +10,7 @@ from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.model_evaluation import ModelEvaluation
 from arkwright.evaluation.report_page.interval_chart import Row, interval_chart
 from arkwright.evaluation.report_page.layout import Tone, absent, facts, mark, part, section, table
-from arkwright.evaluation.report_page.markup import Html, element, paragraphs
+from arkwright.evaluation.report_page.markup import Html, element, join, paragraphs
 from arkwright.evaluation.report_page.wording import (
     capital,
     count,
@@ -64,9 +64,11 @@ def challenge(document: ModelEvaluation) -> Html:
         part(
             "Decisions",
             element("p", "The experiment: ", mark(advice.outcome, _OUTCOME[advice.outcome]), f". {advice.rationale}"),
+            paragraphs(advice.findings),
             element(
                 "p", "The version: ", mark(version.outcome, _OUTCOME[version.outcome]), f"{canary}. {version.rationale}"
             ),
+            None if version.findings == advice.findings else paragraphs(version.findings),
             pointer="/challenge/recommendation",
         ),
         part(
@@ -150,7 +152,7 @@ def _rules(caption: str, found: Sequence[Rule], decided: str) -> Html:
         [
             capital(each.name),
             "yes, and it decided" if each.name == decided and each.applies else "yes" if each.applies else "no",
-            each.detail,
+            join([each.detail, paragraphs(each.findings)]),
         ]
         for each in found
     ]

@@ -11,6 +11,7 @@ from arkwright.evaluation.report_page.markup import Html, coordinate, element, j
 from arkwright.evaluation.report_page.wording import Write, number
 
 WIDTH = 720
+_NOTHING = 1e-200
 CHARACTER = 7.0
 """Width of a letter at the charts' size, on the safe side."""
 
@@ -74,7 +75,7 @@ def span(
     known += [end for end in (floor, ceiling) if end is not None]
     if not known:
         return 0.0, 1.0
-    low, high = min(known), max(known)
+    low, high = (end if abs(end) > _NOTHING else 0.0 for end in (min(known), max(known)))
     if high - low <= 1e-9 * max(abs(low), abs(high)):  # no axis tells them apart
         low, high = low - (abs(low) or 1.0) * 0.5, high + (abs(high) or 1.0) * 0.5
     ends = round_numbers(low, high)

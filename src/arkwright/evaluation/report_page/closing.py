@@ -37,6 +37,7 @@ def _done(found: DefinitionOfDone) -> list[str]:
     said = mark("Done", "good") if found.done else mark("Not done", "warning")
     return [
         element("p", said, f": {found.summary} ({found.percent_complete} %)"),
+        element("p", "So it was at the time of the evaluation; ", element("code", "arkwright done"), " shows it now."),
         table(
             "Items",
             ["item", "status", "evidence", "reason", "what to do"],

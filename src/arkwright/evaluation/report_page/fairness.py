@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from arkwright.evaluation.disparity import Disparity
 from arkwright.evaluation.fairness import ColumnFairness
+from arkwright.evaluation.fairness_at_threshold import FairnessAtThreshold
 from arkwright.evaluation.fairness_findings import Finding
 from arkwright.evaluation.group_metrics import GroupMetrics
 from arkwright.evaluation.intervals import Interval
@@ -33,6 +34,12 @@ from arkwright.evaluation.report_page.wording import (
 _STATUS: dict[str, Tone] = {"Pass": "good", "Warning": "warning", "Fail": "bad"}
 _VERDICT: dict[str, Tone] = {"met": "good", "not met": "bad", "not computable": "unknown", "not judged": "unknown"}
 _SEVERITY: dict[str, Tone] = {"fail": "bad", "warning": "warning", "note": "note"}
+_CHANGE: dict[str, tuple[str, Tone]] = {
+    "better": ("Better", "good"),
+    "worse": ("Worse", "warning"),
+    "the same": ("The same", "note"),
+    "not computable": ("Not computable", "unknown"),
+}
 _RATES = ("selection_rate", "tpr", "fpr", "precision", "accuracy", "ece")
 _DRAWN = ("selection_rate", "tpr", "fpr")
 _ERRORS = ("mean_truth", "mean_prediction", "mean_residual", "mae", "rmse")
@@ -59,6 +66,7 @@ def fairness(document: ModelEvaluation) -> Html:
         return absent(document, "fairness")
     report = found.report
     parts = [
+        *(element("p", mark("Assumed", "warning"), f" {each.text}") for each in report.assumptions),
         element("p", "Status: ", mark(found.status, _STATUS[found.status]), f" on {rows(report.n_rows)}."),
         element(
             "p",
@@ -69,6 +77,8 @@ def fairness(document: ModelEvaluation) -> Html:
         ),
         _findings("What was found", report.findings(), "No disparity was found."),
     ]
+    if found.at_threshold is not None:
+        parts.append(_elsewhere(found.at_threshold))
     for at, column in enumerate(report.columns):
         parts.append(_column(column, at))
     if found.proxies:
@@ -100,6 +110,59 @@ def _findings(title: str, found: Sequence[Finding], nothing: str) -> Html:
         for each in found
     ]
     return part(title, element("ul", *items))
+
+
+def _elsewhere(found: FairnessAtThreshold) -> Html:
+    pointer = "/fairness/at_threshold"
+    lines = [
+        [
+            f"{each.column}: {each.title}",
+            interval(each.before),
+            interval(each.after),
+            mark(*_CHANGE[each.change]),
+            mark("Fails the model", "bad") if each.fails_after else capital(each.verdict_after),
+        ]
+        for each in found.changes
+    ]
+    groups = [
+        more(
+            f"Groups of {column.column} at a score of {number(found.threshold)}",
+            _groups(
+                column, f"{column.column}, deciding from {number(found.threshold)}", f"{pointer}/report/columns/{at}"
+            ),
+        )
+        for at, column in enumerate(found.report.columns)
+        if column.judged
+    ]
+    return part(
+        f"At the threshold that was chosen, {number(found.threshold)}",
+        element(
+            "p",
+            f"Everything else here is about deciding from {number(found.usual)} on, as the model does when it serves. ",
+            "At the other threshold the audit ends in: ",
+            mark(found.status, _STATUS[found.status]),
+            ".",
+        ),
+        element("p", found.detail),
+        element(
+            "ul",
+            *(
+                element("li", mark(capital(each.severity), _SEVERITY[each.severity]), f" {each.text}")
+                for each in found.findings
+            ),
+        )
+        if found.findings
+        else None,
+        table(
+            "Measures that can fail the model, at both thresholds",
+            ["measure", f"at {number(found.usual)}", f"at {number(found.threshold)}", "change", "there"],
+            lines,
+            numeric=(1, 2),
+            pointers=[f"{pointer}/changes/{at}" for at in range(len(lines))],
+        ),
+        *groups,
+        pointer=pointer,
+    )
 
 
 def _column(column: ColumnFairness, at: int) -> Html:

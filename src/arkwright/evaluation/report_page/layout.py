@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Literal
 
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.model_evaluation import ModelEvaluation
 from arkwright.evaluation.report_page.markup import Html, anchor, element
 from arkwright.evaluation.report_page.wording import capital, not_computable
@@ -25,6 +26,7 @@ TITLES = {
     "explanations": "Explanations",
     "behaviour": "Behaviour tests",
     "challenge": "Challenger against baseline",
+    "forecast": "As a forecast",
     "definition_of_done": "Definition of done",
     "not_done": "What was not done",
     "appendix": "Appendix",
@@ -41,9 +43,9 @@ def section(document: ModelEvaluation, key: str, *children: str | None) -> Html:
     """Return a section of the page, with what is missing in it and on how many rows it rests."""
     notes = []
     if key in document.data.rows_by_section:
-        used = document.data.rows_by_section[key]
-        of = f" of {document.data.n_rows_used:,}" if used < document.data.n_rows_used else ""
-        notes.append(element("p", f"Rests on {used:,}{of} rows.", class_="note"))
+        used, there = document.data.rows_by_section[key], document.data.n_rows_used
+        of = f"{used:,} of " if used < there else ""
+        notes.append(element("p", f"Rests on {of}{counted(max(used, there) if of else used, 'row')}.", class_="note"))
     if key in document.not_done:
         notes.append(element("p", mark("Incomplete", "warning"), f": {document.not_done[key]}", class_="note"))
     return element(

@@ -142,7 +142,8 @@ def sentences(found: Sequence[Sentence], places: Mapping[str, str], *, of: str) 
         # A section adds nothing to a place within it.
         nearest = [each for each in reached if not any(other.startswith(f"{each}.") for other in reached)]
         links = [piece for each in nearest for piece in (", ", _link(each, places))][1:]
-        items.append(element("li", sentence.text, element("span", " From: ", *links, class_="from") if links else None))
+        source = element("span", " From: ", *links, class_="from") if links else None
+        items.append(element("li", sentence.text, source, paragraphs(sentence.points)))
         if sentence.evidence:
             lines.append([f"sentence {at}", element("code", ", ".join(sentence.evidence))])
     told = element("ol", *items, class_="sentences")

@@ -73,7 +73,7 @@ def _words(found: RobustnessReport) -> list[Html]:
             element(
                 "p",
                 mark("Rows without an answer", "warning"),
-                f": {count(found.n_rows_unusable)} rows left out, first rows {named}.",
+                f": {rows(found.n_rows_unusable)} left out, the first: {named}.",
             )
         )
     if found.catastrophic:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.intervals import Interval
 from arkwright.evaluation.scored_table import Cell
 
@@ -13,32 +14,18 @@ _MINUS = "\u2212"
 _GLUE = "\u00a0"
 """A space at which no line is broken."""
 
-_EXPONENT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
-
 
 def number(value: float) -> str:
-    r"""Write a number with about three digits that matter.
+    r"""Write a number with the digits that matter, and a true minus.
 
     Examples
     --------
-    >>> number(0.91234), number(12.345), number(1234567.8)
-    ('0.912', '12.3', '1,234,568')
-    >>> number(-0.5) == "\u22120.500", number(0.00001234) == "1.23 \u00d7 10⁻⁵"
+    >>> number(0.91234), number(12.3456), number(13684.7)
+    ('0.9123', '12.35', '13,680')
+    >>> number(-0.5) == "\u22120.5", number(0.00001234) == "1.234 \u00d7 10⁻⁵"
     (True, True)
     """
-    if not math.isfinite(value):
-        return "not a number" if math.isnan(value) else f"{_MINUS if value < 0 else ''}infinite"
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size >= 1e15 or size < 1e-4:
-        mantissa, _, power = f"{size:.2e}".partition("e")
-        written = f"{mantissa} \u00d7 10{str(int(power)).translate(_EXPONENT)}"
-    elif float(value).is_integer():
-        written = f"{size:,.0f}"
-    else:
-        written = fixed(size, 0 if size >= 1000 else max(0, 2 - math.floor(math.log10(size))))
-    return (_MINUS if value < 0 else "") + written
+    return written(value).replace("-", _MINUS)
 
 
 def given(value: float) -> str:
@@ -49,7 +36,7 @@ def given(value: float) -> str:
     >>> given(0.8), given(1500.0), given(0.05)
     ('0.8', '1,500', '0.05')
     """
-    return f"{value:,.6g}".replace("-", _MINUS)
+    return written(value, 6).replace("-", _MINUS)
 
 
 def fixed(value: float, decimals: int) -> str:
@@ -60,8 +47,8 @@ def fixed(value: float, decimals: int) -> str:
     >>> fixed(1234.5, 2), fixed(-0.001, 1)
     ('1,234.50', '0.0')
     """
-    written = f"{abs(value):,.{decimals}f}"
-    return (_MINUS if value < 0 and float(written.replace(",", "")) != 0 else "") + written
+    text = f"{abs(value):,.{decimals}f}"
+    return (_MINUS if value < 0 and float(text.replace(",", "")) != 0 else "") + text
 
 
 def percent(share: float) -> str:
@@ -70,7 +57,7 @@ def percent(share: float) -> str:
     Examples
     --------
     >>> percent(0.1234), percent(0.0004), percent(0.25)
-    ('12.3\xa0%', '0.0400\xa0%', '25\xa0%')
+    ('12.3\xa0%', '0.04\xa0%', '25\xa0%')
     """
     if not math.isfinite(share):
         return number(share)
@@ -98,7 +85,7 @@ def rows(value: int) -> str:
     >>> rows(1), rows(1200)
     ('1 row', '1,200 rows')
     """
-    return f"{value:,} row{'' if value == 1 else 's'}"
+    return counted(value, "row")
 
 
 def probability(value: float) -> str:
@@ -118,7 +105,7 @@ def milliseconds(value: float) -> str:
     Examples
     --------
     >>> milliseconds(0.0234), milliseconds(12.3), milliseconds(4200)
-    ('0.0234\xa0ms', '12.3\xa0ms', '4.20\xa0s')
+    ('0.0234\xa0ms', '12.3\xa0ms', '4.2\xa0s')
     """
     return f"{number(value)}{_GLUE}ms" if value < 1000 else f"{number(value / 1000)}{_GLUE}s"
 
@@ -129,7 +116,7 @@ def size(n_bytes: float) -> str:
     Examples
     --------
     >>> size(512), size(2_500_000)
-    ('512\xa0B', '2.50\xa0MB')
+    ('512\xa0B', '2.5\xa0MB')
     """
     for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
         if abs(n_bytes) >= 10**power:
@@ -187,8 +174,10 @@ def interval(found: Interval, *, as_percent: bool = False, write: Write | None =
         return f"{plain(found.value)} ({plain(found.low)}{_GLUE}to{_GLUE}{plain(found.high)})"
     scale, unit = (100.0, f"{_GLUE}%") if as_percent else (1.0, "")
     width = (found.high - found.low) * scale
-    decimals = min(6, max(0, 1 - math.floor(math.log10(width))))
-    value, low, high = (fixed(each * scale, decimals) for each in (found.value, found.low, found.high))
+    decimals = min(6, 1 - math.floor(math.log10(width)))
+    value, low, high = (
+        fixed(round(each * scale, decimals), max(0, decimals)) for each in (found.value, found.low, found.high)
+    )
     return f"{value}{unit} ({low}{_GLUE}to{_GLUE}{high}{unit})"
 
 

@@ -15,6 +15,7 @@ from starlette.exceptions import HTTPException
 from arkwright.core.errors import ArkwrightError, Invalid, NotAuthenticated, NotFound, Unavailable
 from arkwright.core.problems import CONTENT_TYPE, problem_document
 from arkwright.kit.db import database_problem
+from arkwright.kit.http.malformed import malformed
 from arkwright.kit.logging import get_logger
 
 _log = get_logger(__name__)
@@ -73,26 +74,18 @@ def install_problem_handlers(app: FastAPI) -> None:
 
     @app.exception_handler(RequestValidationError)
     def _malformed(request: Request, error: RequestValidationError) -> JSONResponse:
-        fields = [{"field": _field(item["loc"]), "message": item["msg"]} for item in error.errors()]
-        first = fields[0] if fields else {"field": "body", "message": "cannot be read"}
-        return _respond(
-            request,
-            Invalid(
-                f"{first['field']}: {first['message']}.",
-                code="request.invalid",
-                errors=fields,
-                hint="See /docs for what this endpoint takes.",
-            ),
-        )
+        return _respond(request, malformed(error.errors()))
 
     @app.exception_handler(HTTPException)
     def _framework(request: Request, error: HTTPException) -> JSONResponse:
         if error.status_code == 404:
-            return _respond(request, NotFound(f"There is nothing at {request.url.path}.", hint="See /docs."))
+            hint = "Check the path: /docs lists those there are."
+            return _respond(request, NotFound(f"There is nothing at {request.url.path}.", hint=hint))
+        allowed = (error.headers or {}).get("Allow") or (error.headers or {}).get("allow")
         problem = Invalid(
             f"{request.method} {request.url.path}: {error.detail}.",
             code=f"http.{error.status_code}",
-            hint="See /docs for what this endpoint takes.",
+            hint=f"Send {allowed} to this path." if allowed else "/docs says what this path takes.",
         )
         answer = _respond(request, problem, status=error.status_code)
         answer.headers.update(error.headers or {})
@@ -113,8 +106,3 @@ def install_problem_handlers(app: FastAPI) -> None:
 
 def _respond(request: Request, error: ArkwrightError, status: int | None = None) -> JSONResponse:
     return ProblemResponse(error, getattr(request.state, "request_id", ""), status)
-
-
-def _field(location: tuple[int | str, ...]) -> str:
-    parts = location[1:] if location and location[0] in ("body", "query", "path", "header") else location
-    return ".".join(str(part) for part in parts) or "body"

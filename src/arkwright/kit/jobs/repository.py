@@ -54,6 +54,21 @@ def open_jobs(unit: UnitOfWork, *, after: str, limit: int) -> Sequence[JobRow]:
     ).all()
 
 
+def open_about(unit: UnitOfWork, kind: str, subject_type: str, subject_id: str) -> JobRow | None:
+    """Return the newest job of this kind about a thing that has not ended, or None."""
+    return unit.session.scalars(
+        select(JobRow)
+        .where(
+            JobRow.status.in_(OPEN),
+            JobRow.kind == kind,
+            JobRow.subject_type == subject_type,
+            JobRow.subject_id == subject_id,
+        )
+        .order_by(JobRow.id.desc())
+        .limit(1)
+    ).first()
+
+
 def log_lines(unit: UnitOfWork, job_id: str, *, after: int, limit: int | None) -> Sequence[JobLogRow]:
     """Return a job's log lines in order."""
     return unit.session.scalars(

@@ -102,6 +102,14 @@ class JobService:
             raise _unknown(job_id)
         return row
 
+    def open_about(self, unit: UnitOfWork, kind: str, subject_type: str, subject_id: str) -> str:
+        """Return the id of the newest job of this kind about a thing that has not ended; empty if there is none.
+
+        For decisions inside the house that such a job may change; nobody is told what it does.
+        """
+        row = repository.open_about(unit, kind, subject_type, subject_id)
+        return "" if row is None else row.id
+
     def logs(self, unit: UnitOfWork, job_id: str, *, limit: int, after: int = 0) -> Sequence[JobLogRow]:
         """Return a job's log lines in order, from the one after number ``after``."""
         self.get(unit, job_id)

