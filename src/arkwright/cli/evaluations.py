@@ -108,7 +108,9 @@ def evaluate(
     ] = "",
     spec: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="More settings (YAML): hypothesis, guardrails, success_criteria, card, ..."),
+        typer.Option(
+            metavar="FILE", help="More settings (YAML): hypothesis, guardrails, success_criteria, slices, card, ..."
+        ),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of samples and resamples.")] = 0,
     report: Report = None,
