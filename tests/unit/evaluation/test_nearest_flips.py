@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from arkwright.evaluation.nearest_flips import nearest_flips
@@ -41,6 +41,7 @@ def test_the_distance_to_a_threshold_is_the_distance_in_standard_deviations():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.floats(-2, 2), st.floats(0.2, 2), st.floats(-1, 1))
+@example(0, 0.25, 0.5, 1.0)
 def test_no_flip_of_a_plane_is_nearer_than_the_plane_and_most_are_not_much_farther(seed, first, second, bias):
     rng = np.random.default_rng(seed)
     columns = {"a": rng.normal(0, 3, 40), "b": rng.normal(5, 0.5, 40)}
@@ -51,8 +52,12 @@ def test_no_flip_of_a_plane_is_nearer_than_the_plane_and_most_are_not_much_farth
     found = nearest_flips(predict, signature_of(columns), columns, seed=0)
     z = offset + weights[0] * columns["a"] + weights[1] * columns["b"]
     exact = np.abs(z) / np.hypot(first, second)
+    # Along the longer of the two axes at worst: where the shorter way leaves the data, that is what is left.
+    one_axis = np.hypot(first, second) / max(min(abs(first), second), 1e-9)
     for item in found.examples:
-        assert exact[item.row] - 1e-6 <= item.distance <= 1.5 * exact[item.row] + 0.02
+        assert exact[item.row] - 1e-6 <= item.distance <= max(1.5, 1.05 * one_axis) * exact[item.row] + 0.02
+    near = [item.distance <= 1.5 * exact[item.row] + 0.02 for item in found.examples]
+    assert sum(near) > len(near) / 2
 
 
 def test_examples_really_flip_the_label():
