@@ -13,7 +13,12 @@ import pytest
 from arkwright.front import RunningPlatform
 from arkwright.kit.settings import Settings
 
-pytestmark = [pytest.mark.platform, pytest.mark.slow, pytest.mark.xdist_group("journey")]
+pytestmark = [
+    pytest.mark.platform,
+    pytest.mark.slow,
+    pytest.mark.xdist_group("journey"),
+    pytest.mark.timeout(600),  # on two busy cores a training and its evaluation take minutes
+]
 ROOT = Path(__file__).parents[2]
 
 
@@ -35,7 +40,7 @@ def test_the_page_s_blocks_work_as_they_stand(platform: tuple[RunningPlatform, S
     for kind, block in blocks:
         command = [sys.executable, "-c", block] if kind == "python" else ["bash", "-c", "set -euo pipefail\n" + block]
         done = subprocess.run(
-            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=400, check=False
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=560, check=False
         )
         assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-3000:]
         said += done.stdout + done.stderr
