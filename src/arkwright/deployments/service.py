@@ -34,7 +34,7 @@ from arkwright.deployments.strategy import PlannedArm, arms_of, criteria_from
 from arkwright.deployments.tables import DeploymentRow, RolloutRow
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork, Units
-from arkwright.registry import RegistryService, Stage, production_line
+from arkwright.registry import RegistryService, production_line
 from arkwright.tenancy import require_project
 
 _N_FALLBACKS = 2
@@ -281,14 +281,8 @@ class DeploymentService:
                 if ended.state == State.PROMOTED and ended.candidate_version_id == row.model_version_id:
                     return self.release(unit, ended.baseline_version_id)
             return None
-        present = self._registry.production_of(unit, row.model_id)
-        for version_id in reversed(production_line(self._registry.history(unit, row.model_id))):
-            if present is not None and version_id == present.id:
-                continue
-            release = self.release(unit, version_id)
-            if release.stage == Stage.ARCHIVED:
-                return release
-        return None
+        previous = self._registry.previous_production(unit, row.model_id)
+        return self.release(unit, previous.id) if previous else None
 
     def release(self, unit: UnitOfWork, version_id: str) -> Release:
         """Return the facts of a version that routing needs."""

@@ -197,6 +197,17 @@ class RegistryService:
         row = self.get(unit, model)
         return repository.version_by_id(unit.session, row.production_version_id) if row.production_version_id else None
 
+    def previous_production(self, unit: UnitOfWork, model: str) -> ModelVersionRow | None:
+        """Return the version that a rollback of the model would put back, or None."""
+        row = self.get(unit, model)
+        for version_id in reversed(production_line(repository.history(unit.session, row.id))):
+            if version_id == row.production_version_id:
+                continue
+            version = repository.version_by_id(unit.session, version_id)
+            if version is not None and version.stage == Stage.ARCHIVED:
+                return version
+        return None
+
     def history(self, unit: UnitOfWork, model: str, until: datetime | None = None) -> Sequence[StageChangeRow]:
         """Return a model's stage changes, oldest first: what was in production when."""
         row = self.get(unit, model)
@@ -436,12 +447,9 @@ class RegistryService:
         record(unit, "model_version.stage", "model_version", version.id, facts)
 
     def _previous_production(self, unit: UnitOfWork, model: ModelRow) -> ModelVersionRow:
-        for version_id in reversed(production_line(repository.history(unit.session, model.id))):
-            if version_id == model.production_version_id:
-                continue
-            version = repository.version_by_id(unit.session, version_id)
-            if version is not None and version.stage == Stage.ARCHIVED:
-                return version
+        previous = self.previous_production(unit, model.id)
+        if previous is not None:
+            return previous
         raise Conflict(
             f"The model {model.name!r} has no earlier production version to go back to.",
             code="rollback.nowhere",
