@@ -24,7 +24,8 @@ from sklearn.metrics import f1_score, log_loss, roc_auc_score
 
 from arkwright.evaluation.classification import classification_replicates
 from arkwright.evaluation.intervals import bootstrap, bootstrap_weights, metric_intervals
-from arkwright.evaluation.slices import find_weak_slices, row_losses
+from arkwright.evaluation.losses import row_losses
+from arkwright.evaluation.slices import find_weak_slices
 
 NAMES = ("roc_auc", "log_loss", "f1")
 

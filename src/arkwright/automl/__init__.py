@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from arkwright.automl.leaderboard import make_leaderboard, recommendation
     from arkwright.automl.learners import LEARNERS, Learner
     from arkwright.automl.objective import Objective, resolve_objective
-    from arkwright.automl.outcomes import ExperimentOutcomes, OutcomeProjection
+    from arkwright.automl.outcomes import ExperimentOutcomes
     from arkwright.automl.pool import WorkerPool
     from arkwright.automl.portfolio import candidates_for
     from arkwright.automl.problem import Problem, ProblemFolder
@@ -39,7 +39,6 @@ _HOMES = {
     "LEARNERS": "learners",
     "Learner": "learners",
     "Objective": "objective",
-    "OutcomeProjection": "outcomes",
     "Problem": "problem",
     "ProblemFolder": "problem",
     "Search": "search",
@@ -69,7 +68,6 @@ __all__ = [
     "ExperimentService",
     "Learner",
     "Objective",
-    "OutcomeProjection",
     "Problem",
     "ProblemFolder",
     "Search",

@@ -74,8 +74,8 @@ class Definition(msgspec.Struct, frozen=True, kw_only=True):
             "baseline_model": self.baseline,
             "guardrails": _listed(self.guardrails),
             "success_criteria": _listed(self.criteria),
-            "margin": f"{self.margin:g}" if self.margin else "",
-            "minimum_improvement": f"{self.minimum_improvement:g}" if self.minimum_improvement else "",
+            "margin": str(self.margin) if self.margin else "",
+            "minimum_improvement": str(self.minimum_improvement) if self.minimum_improvement else "",
         }
         return {name: text for name, text in logged.items() if text}
 
@@ -119,8 +119,8 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
         >>> later = {"completed_at": then + timedelta(hours=1), "evaluation_id": "ev_2"}
         >>> msgspec.structs.replace(first, **later).supersedes(first)
         True
-        >>> first.supersedes(msgspec.structs.replace(first, **later))
-        False
+        >>> first.supersedes(msgspec.structs.replace(first, **later)), first.supersedes(first)
+        (False, False)
         >>> msgspec.structs.replace(first, **later, status="").supersedes(first)
         False
         """
@@ -128,7 +128,7 @@ class Conclusion(msgspec.Struct, frozen=True, kw_only=True):
             return True
         if bool(self.status) != bool(earlier.status):
             return bool(self.status)
-        return (self.completed_at, self.evaluation_id) >= (earlier.completed_at, earlier.evaluation_id)
+        return (self.completed_at, self.evaluation_id) > (earlier.completed_at, earlier.evaluation_id)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -151,7 +151,7 @@ def read_definition(stored: dict[str, Any]) -> Definition:
 
 def read_conclusion(stored: dict[str, Any] | None) -> Conclusion | None:
     """Return what an experiment came to, as it is kept."""
-    return None if stored is None else msgspec.convert(stored, Conclusion, strict=False)
+    return None if stored is None else msgspec.convert(stored, Conclusion)
 
 
 def _listed(found: tuple[msgspec.Struct, ...]) -> str:

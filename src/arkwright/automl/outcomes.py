@@ -1,7 +1,7 @@
 """How an experiment ends: each evaluation of its version that is filed may change what it came to.
 
-Two subscribers, so that a logbook that is away keeps nobody else waiting: what the platform knows is written down at
-once, and the logbook is told when it answers. Both look at the present state, and may run late, twice or out of order.
+What the platform knows is written down first, and then the logbook is told. One that is away is told when the event is
+delivered again, which may be late, twice or out of order: what is told is the present state.
 """
 
 from __future__ import annotations
@@ -17,35 +17,9 @@ from arkwright.tracking.ports import TrackingStore
 
 
 class ExperimentOutcomes:
-    """An outbox subscriber that writes down what an experiment came to."""
+    """An outbox subscriber that writes down what an experiment came to, and shows it on its search's run."""
 
     name = "automl.outcomes"
-    types = frozenset({EVALUATION_FILED})
-
-    def __init__(self, database: Database, experiments: ExperimentService) -> None:
-        self._database = database
-        self._experiments = experiments
-
-    def handle(self, event: Event) -> None:
-        """Conclude the experiment that the evaluated version came from, if it came from one."""
-        data = event.data
-        if not data["experiment_id"]:
-            return
-        conclusion = Conclusion(
-            evaluation_id=data["evaluation_id"],
-            model_version_id=data["model_version_id"],
-            completed_at=event.time,
-            reason=data["not_compared"],
-            **(data["recommendation"] or {}),
-        )
-        with self._database.write(system_context(event.workspace_id, event.id)) as unit:
-            self._experiments.conclude(unit, data["experiment_id"], data["training_job_id"], conclusion)
-
-
-class OutcomeProjection:
-    """An outbox subscriber that shows the outcome on the search's run in the logbook."""
-
-    name = "automl.outcome_tags"
     types = frozenset({EVALUATION_FILED})
 
     def __init__(
@@ -57,16 +31,31 @@ class OutcomeProjection:
         self._tracking = tracking
 
     def handle(self, event: Event) -> None:
-        """Tag the run with the outcome as it is now."""
-        with self._database.read_global() as unit:
-            names = {row.id: row.tracking_name for row in self._tenancy.workspaces(unit)}
-        with self._database.read(system_context(event.workspace_id, event.id)) as unit:
-            row = self._experiments.find(unit, event.data["experiment_id"])
+        """Conclude the experiment that the evaluated version came from, if it came from one."""
+        experiment_id = event.data["experiment_id"]
+        if not experiment_id:
+            return
+        with self._database.write(system_context(event.workspace_id, event.id)) as unit:
+            self._experiments.conclude(unit, experiment_id, event.data["training_job_id"], _conclusion(event))
+            row = self._experiments.find(unit, experiment_id)
             outcome = None if row is None else self._experiments.outcome(row)
             if row is None or outcome is None or not row.tracking_experiment_id:
                 return
             tracking_id, key = row.tracking_experiment_id, search_key(row.job_id or "")
+        with self._database.read_global() as unit:
+            names = {row.id: row.tracking_name for row in self._tenancy.workspaces(unit)}
         workspace = names[event.workspace_id]
         for run in self._tracking.list_trials(workspace, tracking_id, tags={KIND_TAG: SEARCH_KIND}):
             if run.key == key:
                 self._tracking.update_trial(workspace, run.run_id, tags=outcome.tags)
+
+
+def _conclusion(event: Event) -> Conclusion:
+    data = event.data
+    return Conclusion(
+        evaluation_id=data["evaluation_id"],
+        model_version_id=data["model_version_id"],
+        completed_at=event.time,
+        reason=data["not_compared"],
+        **(data["recommendation"] or {}),
+    )

@@ -22,7 +22,7 @@ from arkwright.automl.definition import (
 from arkwright.automl.errors import experiment_not_found
 from arkwright.automl.logbook import JOB_TAG, KIND_TAG, TRIAL_KIND
 from arkwright.automl.objective import resolve_objective
-from arkwright.automl.payloads import CreateExperiment, ExperimentDefinition
+from arkwright.automl.payloads import CreateExperiment
 from arkwright.automl.plan import default_model_name, wants_balance
 from arkwright.automl.tables import ExperimentRow
 from arkwright.contracts import Signature
@@ -323,12 +323,13 @@ class ExperimentService:
         )
         tasks = _TASKS[request.task_type]
         check_stated_metrics(found.stated, tasks)
-        version_id = self._baseline(unit, wanted, model_name)
+        address = wanted.baseline_model.strip()
+        version_id = self._baseline(unit, address, model_name)
         if not version_id:
             return found
         version = self._registry.version_by_id(unit, version_id)
         label = f"{self._registry.get(unit, version.model_id).name} {version.semver}"
-        target, stated = msgspec.convert(version.signature, Signature).target, bool(wanted.baseline_model)
+        target, stated = msgspec.convert(version.signature, Signature).target, bool(address)
         if target != request.target or version.task not in tasks:
             if stated:
                 differs = f"it predicts {target!r} ({version.task}), and this is to predict {request.target!r}"
@@ -336,9 +337,9 @@ class ExperimentService:
             return found
         return msgspec.structs.replace(found, baseline=label, baseline_version_id=version.id, baseline_stated=stated)
 
-    def _baseline(self, unit: UnitOfWork, wanted: ExperimentDefinition, model_name: str) -> str:
+    def _baseline(self, unit: UnitOfWork, address: str, model_name: str) -> str:
         """Return the version that is named, or else the one in production under the model's name; empty for none."""
-        registry, address = self._registry, wanted.baseline_model.strip()
+        registry = self._registry
         if not address:
             try:
                 production = registry.production_of(unit, model_name)

@@ -24,7 +24,7 @@ from arkwright.automl.search import Search, Trial, best_of, ranking
 from arkwright.automl.training import Candidate
 from arkwright.automl.workbench import Workbench
 from arkwright.core.clock import isoformat
-from arkwright.core.errors import AdapterError, ArkwrightError, Invalid, Unavailable
+from arkwright.core.errors import ArkwrightError, Invalid
 from arkwright.core.structs import prepared
 from arkwright.evaluation import TrainingEffort
 from arkwright.kit.db import UnitOfWork
@@ -137,12 +137,12 @@ class Training:
         }
 
     def give_up(self, status: TrialStatus) -> None:
-        """Tell the logbook that this training leaves no model; one that does not answer is no further trouble."""
+        """Tell the logbook that this training leaves no model; one that cannot be told is no further trouble."""
         if not self._trials_shown:
             return
         try:
             self._logbook.give_up(status=status, ended_at=self._clock.now())
-        except (Unavailable, AdapterError) as error:
+        except ArkwrightError as error:
             self._job.log(f"The logbook's search could not be closed: {error.detail}")
 
     def _plan(self) -> TrainingPlan:

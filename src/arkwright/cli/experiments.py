@@ -130,12 +130,12 @@ def _show_outcome(found: Mapping[str, Any]) -> None:
 
 def _guardrail(guardrail: Mapping[str, Any]) -> str:
     tolerance = guardrail["tolerance"]
-    return f"{guardrail['metric']} not worse" + (f" by more than {tolerance:g}" if tolerance else "")
+    return f"{guardrail['metric']} not worse" + (f" by more than {tolerance:.12g}" if tolerance else "")
 
 
 def _criterion(criterion: Mapping[str, Any]) -> str:
     bounds = {"at least": criterion["at_least"], "at most": criterion["at_most"]}
-    listed = [f"{words} {value:g}" for words, value in bounds.items() if value is not None]
+    listed = [f"{words} {value:.12g}" for words, value in bounds.items() if value is not None]
     return f"{criterion['metric']} {' and '.join(listed)}"
 
 

@@ -9,7 +9,7 @@ import typer
 from arkwright.cli.console import Json, emit, facts, note, remarks, say
 from arkwright.cli.predictions import rows_of
 from arkwright.cli.session import connect
-from arkwright.core.errors import Invalid, NotFound
+from arkwright.core.errors import ArkwrightError, Invalid, NotFound
 
 if TYPE_CHECKING:
     from arkwright.contracts import LoadTestReport, LoadVerdict
@@ -56,7 +56,12 @@ def load_test(
                 on_progress=progress,
             )
         verdict = judge_load(report)
-        filed, why_not = _file(client, deployment, report, verdict) if keep else (None, "It was not asked for.")
+        code = 0 if verdict.outcome == "passed" else 1
+        try:
+            filed, why_not = _file(client, deployment, report, verdict) if keep else (None, "It was not asked for.")
+        except ArkwrightError as error:
+            # What was measured is shown all the same: measuring it again takes as long.
+            filed, why_not, code = None, f"{error.detail} {error.hint or ''}".strip(), error.exit_code
     document = {
         "outcome": verdict.outcome,
         "reasons": list(verdict.reasons),
@@ -65,12 +70,12 @@ def load_test(
         "not_filed": why_not,
     }
     emit(document, lambda: _show(deployment, report, verdict, filed, why_not))
-    if verdict.outcome != "passed":
-        raise typer.Exit(1)
+    if code:
+        raise typer.Exit(code)
 
 
 class LoadProgress:
-    """How a load test stands, on standard error: one line that changes on a terminal, a line every few seconds else."""
+    """How a load test stands, on standard error: one line that changes on a terminal, a line for each tenth else."""
 
     def __init__(self) -> None:
         self._console = remarks()

@@ -83,8 +83,9 @@ def judge_load(report: LoadTestReport) -> LoadVerdict:
     """Judge a load test.
 
     It passed if no more requests failed than may, at least 95 % of the rate was answered and p95 is within its limit.
-    It is inconclusive where there were too few requests, or where the client could not keep the rate: then a slow
-    answer says nothing of the endpoint.
+    More failures than may be are a failure however few requests there were. It is inconclusive where there were too
+    few to say anything else, or where the client could not keep the rate: then a slow answer says nothing of the
+    endpoint.
 
     Examples
     --------
@@ -101,12 +102,11 @@ def judge_load(report: LoadTestReport) -> LoadVerdict:
     if report.n_requests < MIN_REQUESTS:
         few = f"{report.n_requests} requests are too few: at least {MIN_REQUESTS} are needed."
         return LoadVerdict(outcome="inconclusive", reasons=(few,))
-    lost = report.n_requests - report.statuses.get(ANSWERED, 0) > report.max_error_share * report.n_requests
-    if (slow or lost) and not kept_up:
+    failed = _failed(report)
+    if (slow or _too_many(failed, report)) and not kept_up:
         return LoadVerdict(outcome="inconclusive", reasons=(_client_fault(report),))
     if slow:
         return LoadVerdict(outcome="failed", reasons=slow)
-    failed = report.n_requests - report.statuses.get(ANSWERED, 0)
     said = (
         f"{report.rate_per_second:g} requests a second for {report.seconds:g} s: p95 is {report.p95_ms:.3g} ms of at "
         f"most {report.p95_limit_ms:g} ms, {failed or 'none'} of {report.n_requests:,} failed."
@@ -114,11 +114,19 @@ def judge_load(report: LoadTestReport) -> LoadVerdict:
     return LoadVerdict(outcome="passed", reasons=(said,))
 
 
+def _failed(report: LoadTestReport) -> int:
+    return report.n_requests - report.statuses.get(ANSWERED, 0)
+
+
+def _too_many(failed: int, report: LoadTestReport) -> bool:
+    # As a quotient: 29 of 100 are the share 0.29, and 0.29 times 100 is less than 29.
+    return failed > 0 and failed / report.n_requests > report.max_error_share
+
+
 def _errors(report: LoadTestReport, *, kept_up: bool) -> tuple[str, ...]:
     """Say how many requests failed, if that is too many and not the client's fault."""
-    failed = report.n_requests - report.statuses.get(ANSWERED, 0)
-    counted = failed if kept_up else failed - report.statuses.get(NO_ANSWER, 0)
-    if counted <= report.max_error_share * report.n_requests:
+    failed = _failed(report)
+    if not _too_many(failed if kept_up else failed - report.statuses.get(NO_ANSWER, 0), report):
         return ()
     kinds = ", ".join(f"{status}: {count:,}" for status, count in sorted(report.statuses.items()) if status != ANSWERED)
     return (f"{failed:,} of {report.n_requests:,} requests were not answered by the model ({kinds}).",)

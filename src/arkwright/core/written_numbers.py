@@ -1,7 +1,7 @@
 """Numbers as people read them: one rule for every sentence, table and card.
 
 Four digits that matter, with a comma between thousands; a power of ten only where a number has ten digits before its
-point or its first digit stands behind four zeros. There is no negative zero, and one row is "1 row".
+point or its first digit stands behind four zeros. There is no negative zero, one row is "1 row", and a share is "24 %".
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from decimal import Decimal
 DIGITS = 4
 _LARGEST, _SMALLEST = 1e9, 1e-4
 _NOISE = 1e-12
+_MOST_DECIMALS = 4
 _UP = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 _DOWN = str.maketrans("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-")
 _POWER = re.compile(r" \u00d7 10([⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)")
@@ -74,6 +75,35 @@ def beyond_rounding(change: float, *beside: float) -> float:
     (0.0, 0.02)
     """
     return 0.0 if abs(change) <= _NOISE * max(map(abs, beside), default=0.0) else change
+
+
+def of_hundred(share: float, decimals: int = 0) -> str:
+    """Write a share as so many of a hundred; with more decimals where it would look like none or all and is not.
+
+    Examples
+    --------
+    >>> of_hundred(0.243), of_hundred(0.243, 1), of_hundred(0.0004), of_hundred(0.9996), of_hundred(1.0, 1)
+    ('24', '24.3', '0.04', '99.96', '100')
+    """
+    number = share * 100.0
+    if min(abs(number), abs(number - 100.0)) <= 100.0 * _NOISE:
+        return "0" if number < 50.0 else "100"
+    text = f"{number:.{decimals}f}"
+    while float(text) in (0.0, 100.0) and decimals < _MOST_DECIMALS:
+        decimals += 1
+        text = f"{number:.{decimals}f}"
+    return text
+
+
+def percentage(share: float, decimals: int = 0) -> str:
+    """Write a share in percent, as :func:`of_hundred` does.
+
+    Examples
+    --------
+    >>> percentage(0.243), percentage(0.243, 1)
+    ('24 %', '24.3 %')
+    """
+    return f"{of_hundred(share, decimals)} %"
 
 
 def counted(n: int, one: str, many: str = "") -> str:

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
         FairnessEvidence,
         Guardrail,
         Recommendation,
-        Resource,
         VersionDecision,
         decide_version,
         recommend,
@@ -116,6 +115,7 @@ if TYPE_CHECKING:
     from arkwright.evaluation.slices import WeakSlices, find_weak_slices
     from arkwright.evaluation.summary import summary_of
     from arkwright.evaluation.thresholds import Costs, ThresholdChoice, choose_threshold
+    from arkwright.evaluation.trade_offs import Resource
     from arkwright.evaluation.training_effort import TrainingEffort
     from arkwright.evaluation.verdict import verdict_of
 
@@ -246,7 +246,7 @@ _HOMES = {
     "regulatory_flags": "regulation",
     "RegulatoryReport": "regulation",
     "reliability_curve": "calibration",
-    "Resource": "decision",
+    "Resource": "trade_offs",
     "Rules": "disparity",
     "run_behaviour": "behaviour",
     "schema_compatibility": "signature_change",

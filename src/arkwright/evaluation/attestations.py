@@ -12,7 +12,7 @@ import msgspec
 
 from arkwright.access import authorise, record
 from arkwright.bundles import BundleCorrupt, to_rows
-from arkwright.contracts import Signature
+from arkwright.contracts import BundleManifest, Signature
 from arkwright.evaluation.attestation import (
     ATTESTATION,
     Attestation,
@@ -33,7 +33,7 @@ from arkwright.evaluation.errors import no_rows_to_send, not_served
 from arkwright.evaluation.headline import EVIDENCE_KIND as MODEL_EVALUATION
 from arkwright.evaluation.holdout import read_rows
 from arkwright.evaluation.service import EVIDENCE_KIND, ModelEvaluationService
-from arkwright.evaluation.version_facts import VersionFacts
+from arkwright.evaluation.version_facts import VersionFacts, filed_attestation
 from arkwright.features import to_columns
 from arkwright.governance import GovernanceService
 from arkwright.kit.db import UnitOfWork
@@ -101,7 +101,7 @@ class AttestationService:
         kind, scope = slot_of(content)
         filed = self._facts.attestations(unit, version.bundle_digest)
         newest = next((each for each in reversed(filed) if slot_of(each.content) == (kind, scope)), None)
-        if newest is not None and newest.content == content_of(body_of(content, "")):
+        if newest is not None and newest.content == content:
             return newest
         body = body_of(content, newest.id if newest is not None else "")
         row = self._governance.file(unit, ATTESTATION, version.bundle_digest, body)
@@ -109,14 +109,7 @@ class AttestationService:
         record(unit, "model_version.attest", "model_version", version.id, {"evidence": row.id, "kind": kind} | (
             {"scope": scope} if scope else {}
         ))  # fmt: skip
-        return FiledAttestation(
-            id=row.id,
-            content=content_of(row.body),
-            counts=True,
-            bundle_digest=row.subject_digest,
-            created_by=row.created_by,
-            created_at=row.created_at,
-        )
+        return filed_attestation(row, content_of(row.body), counts=True)
 
     def list(
         self, unit: UnitOfWork, model_version_id: str, *, limit: int, before: str = ""
@@ -139,12 +132,12 @@ class AttestationService:
         evaluations = [(row.id, row.body) for row in self._governance.evidence(unit, digest, MODEL_EVALUATION)][::-1]
         trained = [(row.id, row.body) for row in self._governance.evidence(unit, digest, EVIDENCE_KIND)][::-1]
         facts = self._shown(evaluations, trained)
+        manifest: BundleManifest | None = None
         try:
             manifest = self._registry.bundles.verify(unit.context.workspace_id, digest)
         except BundleCorrupt as error:
             facts["signature"] = Fact(met=False, evidence=(digest,), reason=error.detail)
-        else:
-            facts |= self._facts.of(unit, version.id, manifest, _behaviour(evaluations))
+        facts |= self._facts.of(unit, version.id, manifest, _behaviour(evaluations))
         return VersionDone(
             model_version_id=version.id,
             model_name=self._registry.get(unit, version.model_id).name,

@@ -165,7 +165,7 @@ def run_behaviour(
     >>> run_behaviour(spec, lambda given: given["size"].reshape(-1, 1) * 3000.0, signature, columns).passed
     True
     >>> run_behaviour(spec, lambda given: np.zeros((2, 1)), signature, columns).results[0].detail
-    '2 of 2 rows failed (100%; 0% are allowed).'
+    '2 of 2 rows failed (100 %; 0 % are allowed).'
     """
     errors = [
         {"field": f"tests[{index}].{place}", "message": message}
@@ -412,7 +412,7 @@ class BehaviourRunner:
         else:
             status = "passed" if rate <= test.allowed_failure_rate else "failed"
             detail = (
-                f"{n_failed:,} of {n_tested:,} row{'s' if n_tested != 1 else ''} failed "
+                f"{n_failed:,} of {counted(n_tested, 'row')} failed "
                 f"({_percent(rate)}; {_percent(test.allowed_failure_rate)} are allowed)."
             )
         return BehaviourResult(
@@ -548,9 +548,9 @@ def _rule(test: Invariance | Directional) -> str:
     if isinstance(test, Directional):
         way = "rise" if test.expect == "increase" else "fall"
         if test.strict:
-            return f"it must {way} by more than {test.tolerance:g}"
-        return f"it must not {'fall' if way == 'rise' else 'rise'} by more than {test.tolerance:g}"
-    rules = [] if test.tolerance is None else [f"it may move by at most {test.tolerance:g}"]
+            return f"it must {way} by more than {written(test.tolerance)}"
+        return f"it must not {'fall' if way == 'rise' else 'rise'} by more than {written(test.tolerance)}"
+    rules = [] if test.tolerance is None else [f"it may move by at most {written(test.tolerance)}"]
     rules += ["the label must stay"] if test.keep_label else []
     return ", ".join(rules)
 
@@ -560,4 +560,4 @@ def _number(score: float | None) -> str:
 
 
 def _percent(share: float) -> str:
-    return f"{100.0 * share:.3g}%"
+    return f"{written(100.0 * share, 3)} %"

@@ -123,7 +123,6 @@ def block_interval(
     *,
     n_steps: int,
     length: int,
-    reason: str = "the metric is not defined on these rows",
 ) -> Interval:
     """Pair a number with the percentile interval of its replicates, widened for the few blocks there are.
 
@@ -136,7 +135,7 @@ def block_interval(
     """
     number = float(value)
     if not np.isfinite(number):
-        return Interval(value=None, low=None, high=None, reason=reason)
+        return Interval(value=None, low=None, high=None, reason="the metric is not defined on these rows")
     bounds = percentile_interval(replicates, _expanded_level(n_steps / length))
     if bounds is None:
         return Interval(value=number, low=None, high=None, reason="the metric is not defined on any resample")

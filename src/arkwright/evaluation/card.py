@@ -15,6 +15,7 @@ import msgspec
 
 from arkwright.contracts.signature import Label, TaskType
 from arkwright.core.structs import prepared
+from arkwright.core.written_numbers import percentage
 from arkwright.evaluation.fairness import ColumnFairness
 from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.metric import METRICS
@@ -234,8 +235,8 @@ def _measures(document: ModelEvaluation) -> Measures:
         ),
         decision_threshold=threshold,
         uncertainty=(
-            f"Intervals hold the true value with {performance.level:.0%} confidence: {interval_words(performance)}, "
-            f"{performance.n_resamples:,} resamples {drawn}, seed {performance.seed}."
+            f"Intervals hold the true value with {percentage(performance.level)} confidence: "
+            f"{interval_words(performance)}, {performance.n_resamples:,} resamples {drawn}, seed {performance.seed}."
             f"{_scaled_uncertainty(document)}"
         ),
     )

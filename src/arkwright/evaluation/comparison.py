@@ -26,7 +26,7 @@ Noreen (1989), "Computer-Intensive Methods for Testing Hypotheses": approximate 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -187,12 +187,13 @@ def compare_models(
     wanted = resamples_for(pair.n_rows, n_resamples)
     if task == "forecasting":
         steps = np.arange(pair.n_rows) if time is None else np.unique(time, return_inverse=True)[1].reshape(-1)
-        replicates, left_out = _block_bootstrap(pair, steps, horizon, seed=seed, n_resamples=wanted), None
+        blocks, left_out = _blocks(pair, steps, horizon), None
+        replicates = _block_bootstrap(pair, blocks, seed=seed, n_resamples=wanted)
     else:
-        steps = np.arange(pair.n_rows)
+        blocks = None
         replicates = bootstrap(pair.weigh, pair.n_rows, seed=seed, n_resamples=wanted, strata=pair.strata)
         left_out = jackknife(pair.weigh, pair.n_rows, seed=seed, strata=pair.strata)
-    found = [_compared(pair, name, value, replicates, left_out, steps, horizon, seed) for name in names]
+    found = [_compared(pair, name, value, replicates, left_out, blocks, seed) for name in names]
     adjusted = holm_adjusted([item.p_value for item in found])
     return ModelComparison(
         task=task,
@@ -249,14 +250,28 @@ class _Pair:
 Found = Mapping[tuple[str, str], FloatArray]
 
 
+class _Blocks(NamedTuple):
+    """The step of each row of a forecast, and how many neighbouring steps are drawn together."""
+
+    steps: IntArray
+    n_steps: int
+    length: int
+    horizon: int
+
+
+def _blocks(pair: _Pair, steps: IntArray, horizon: int) -> _Blocks:
+    before, after = (np.abs(pair.values - answer) for answer in pair.answers)
+    n_steps = int(steps.max()) + 1
+    return _Blocks(steps, n_steps, block_length(n_steps, horizon, mean_by_step(before - after, steps)), horizon)
+
+
 def _compared(
     pair: _Pair,
     name: str,
     value: Found,
     replicates: Found,
     left_out: Found | None,
-    steps: IntArray,
-    horizon: int,
+    blocks: _Blocks | None,
     seed: int,
 ) -> MetricComparison:
     def of(kind: str, *, bca: bool) -> Interval:
@@ -266,10 +281,8 @@ def _compared(
         if not drawn.size and np.isfinite(value[kind, name]):
             few = f"fewer than {FEWEST_STEPS} steps to resample"
             return Interval(value=float(value[kind, name]), low=None, high=None, reason=few)
-        if pair.task == "forecasting":
-            return block_interval(
-                value[kind, name], drawn, n_steps=int(steps.max()) + 1, length=_length(pair, steps, horizon)
-            )
+        if blocks is not None:
+            return block_interval(value[kind, name], drawn, n_steps=blocks.n_steps, length=blocks.length)
         return interval(value[kind, name], drawn, left_out[kind, name] if bca and left_out is not None else None)
 
     metric = METRICS[name]
@@ -278,7 +291,7 @@ def _compared(
     p_value: float | None = None
     test: Test = "none"
     if change.value is not None:
-        p_value, test, reason = _tested(pair, name, change.value, replicates, steps, horizon, seed)
+        p_value, test, reason = _tested(pair, name, change.value, replicates, blocks, seed)
     before, after = (float(value[kind, name]) for kind in ("baseline", "candidate"))
     return MetricComparison(
         metric=name,
@@ -308,11 +321,11 @@ def _judged(item: MetricComparison, p_adjusted: float | None, alpha: float) -> M
 
 
 def _tested(
-    pair: _Pair, name: str, change: float, replicates: Found, steps: IntArray, horizon: int, seed: int
+    pair: _Pair, name: str, change: float, replicates: Found, blocks: _Blocks | None, seed: int
 ) -> tuple[float | None, Test, str]:
     """Return p, the test that gave it, and why there is none."""
-    if pair.task == "forecasting":
-        return _forecast_tested(pair, name, replicates, steps, horizon)
+    if blocks is not None:
+        return _forecast_tested(pair, name, replicates, blocks)
     if name == "accuracy":
         before, after = (predicted_codes(answer) == pair.codes for answer in pair.answers)
         return mcnemar_test(before, after).p_value, "McNemar", ""
@@ -329,38 +342,27 @@ def _tested(
     return bootstrap_p_value(drawn), "paired bootstrap", ""
 
 
-def _forecast_tested(
-    pair: _Pair, name: str, replicates: Found, steps: IntArray, horizon: int
-) -> tuple[float | None, Test, str]:
+def _forecast_tested(pair: _Pair, name: str, replicates: Found, blocks: _Blocks) -> tuple[float | None, Test, str]:
     loss: dict[str, Callable[[FloatArray], FloatArray]] = {"rmse": np.square, "mse": np.square, "mae": np.abs}
     if name not in loss:
         drawn = replicates.get(("change", name))
         if drawn is None:
             return None, "none", f"fewer than {FEWEST_STEPS} steps to resample"
         return bootstrap_p_value(drawn), "paired bootstrap", ""
-    before, after = (mean_by_step(loss[name](pair.values - answer), steps) for answer in pair.answers)
-    found = diebold_mariano_test(before, after, horizon=dependent_steps(before, after, horizon))
+    before, after = (mean_by_step(loss[name](pair.values - answer), blocks.steps) for answer in pair.answers)
+    found = diebold_mariano_test(before, after, horizon=dependent_steps(before, after, blocks.horizon))
     return found.p_value, "Diebold-Mariano", found.reason
 
 
-def _block_bootstrap(
-    pair: _Pair, steps: IntArray, horizon: int, *, seed: int, n_resamples: int
-) -> dict[tuple[str, str], FloatArray]:
+def _block_bootstrap(pair: _Pair, drawn: _Blocks, *, seed: int, n_resamples: int) -> dict[tuple[str, str], FloatArray]:
     """Resample circular blocks of steps; empty with fewer than ten steps."""
-    n_steps = int(steps.max()) + 1
-    if n_steps < FEWEST_STEPS:
+    if drawn.n_steps < FEWEST_STEPS:
         return {}
-    length = _length(pair, steps, horizon)
-    blocks: dict[tuple[str, str], list[FloatArray]] = {}
-    for weights in block_weights(n_steps, length, n_resamples, seed=seed):
-        for key, values in pair.weigh(weights[:, steps]).items():
-            blocks.setdefault(key, []).append(values)
-    return {key: np.concatenate(values) for key, values in blocks.items()}
-
-
-def _length(pair: _Pair, steps: IntArray, horizon: int) -> int:
-    before, after = (np.abs(pair.values - answer) for answer in pair.answers)
-    return block_length(int(steps.max()) + 1, horizon, mean_by_step(before - after, steps))
+    found: dict[tuple[str, str], list[FloatArray]] = {}
+    for weights in block_weights(drawn.n_steps, drawn.length, n_resamples, seed=seed):
+        for key, values in pair.weigh(weights[:, drawn.steps]).items():
+            found.setdefault(key, []).append(values)
+    return {key: np.concatenate(values) for key, values in found.items()}
 
 
 def _randomisation_p_value(pair: _Pair, name: str, change: float, seed: int) -> float:

@@ -49,10 +49,12 @@ from typing import Literal, TypeVar
 import msgspec
 
 from arkwright.core.errors import Invalid
-from arkwright.core.written_numbers import beyond_rounding, counted, signed, written
+from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.comparison import MetricComparison, ModelComparison
+from arkwright.evaluation.comparison_words import comparison_sentence, metric_title, written_p
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.signature_change import Level, SchemaCompatibility
+from arkwright.evaluation.trade_offs import Resource, TradeOff, weigh
 
 Recommended = Literal["PROMOTE", "ITERATE", "REJECT"]
 VersionDecided = Literal["PROMOTE", "CANARY", "HOLD", "REJECT"]
@@ -85,33 +87,6 @@ class FairnessEvidence(msgspec.Struct, frozen=True, kw_only=True):
     acceptable: bool | None
     detail: str
     findings: tuple[str, ...] = ()
-
-
-class Resource(msgspec.Struct, frozen=True, kw_only=True):
-    """What both models use of something, less being better: latency, size, memory, training cost, parameters.
-
-    ``limit`` is an absolute ceiling for the candidate, ``limit_increase_percent`` one for the rise over the baseline.
-    """
-
-    name: str
-    unit: str
-    baseline: float | None
-    candidate: float | None
-    limit: float | None = None
-    limit_increase_percent: float | None = None
-
-
-class TradeOff(msgspec.Struct, frozen=True, kw_only=True):
-    """A resource's change beside the primary metric's; ``within_limits`` is None where it is not known."""
-
-    name: str
-    unit: str
-    baseline: float | None
-    candidate: float | None
-    change: float | None
-    change_percent: float | None
-    within_limits: bool | None
-    detail: str
 
 
 class Rule(msgspec.Struct, frozen=True, kw_only=True):
@@ -228,7 +203,8 @@ def recommend(
             _rule(
                 "improvement too small",
                 evidence.primary.outcome == "better" and improvement < minimum_improvement,
-                f"{_title(primary)} improved by {written(improvement)}, {written(minimum_improvement)} was asked for.",
+                f"{metric_title(primary)} improved by {written(improvement)}, "
+                f"{written(minimum_improvement)} was asked for.",
             ),
         ),
         (
@@ -316,7 +292,7 @@ def decide_version(
             _rule(
                 "loss not excluded",
                 unclear and not excluded,
-                f"{_a_loss(margin)} of {_title(primary)} is not excluded. {evidence.summary}",
+                f"{_a_loss(margin)} of {metric_title(primary)} is not excluded. {evidence.summary}",
             ),
         ),
         (
@@ -365,11 +341,11 @@ class _Evidence:
     ) -> None:
         self.comparison = comparison
         self.primary = _of(comparison, primary)
-        self.summary = _sentence(self.primary)
+        self.summary = comparison_sentence(self.primary)
         self._guardrails = [(item, _of(comparison, item.metric)) for item in guardrails]
         self._fairness = fairness
         self._require_fairness = require_fairness
-        self.trade_offs = tuple(_trade_off(item, self.primary) for item in resources)
+        self.trade_offs = tuple(weigh(item, self.primary) for item in resources)
         for item in guardrails:
             if not 0 <= item.tolerance < float("inf"):
                 raise Invalid(
@@ -380,7 +356,7 @@ class _Evidence:
 
     def refusals(self) -> list[Rule]:
         hurt = [
-            f"{_sentence(found)} {_tolerated(item.tolerance)}"
+            f"{comparison_sentence(found)} {_tolerated(item.tolerance)}"
             for item, found in self._guardrails
             if found.outcome == "worse" and found.improvement is not None and -found.improvement > item.tolerance
         ]
@@ -401,7 +377,7 @@ class _Evidence:
 
     def incomplete(self) -> Rule:
         missing = [
-            f"{_title(found.metric)} is not computable, because {found.reason}."
+            f"{metric_title(found.metric)} is not computable, because {found.reason}."
             for found in (self.primary, *(found for _, found in self._guardrails))
             if found.outcome == "not computable"
         ]
@@ -429,7 +405,7 @@ class _Evidence:
         )
 
     def all_metrics(self) -> str:
-        return " ".join(_sentence(item) for item in self.comparison.metrics)
+        return " ".join(comparison_sentence(item) for item in self.comparison.metrics)
 
 
 def _risk(schema: SchemaCompatibility, evidence: _Evidence) -> RiskAssessment:
@@ -453,87 +429,12 @@ def _risk(schema: SchemaCompatibility, evidence: _Evidence) -> RiskAssessment:
     )
 
 
-def _trade_off(item: Resource, primary: MetricComparison) -> TradeOff:
-    before, after = item.baseline, item.candidate
-    for value in (before, after):
-        if value is not None and not 0 <= value < float("inf"):
-            raise Invalid(
-                f"{item.name} cannot be {value:g} {item.unit}.",
-                code="decision.resource",
-                hint="Give what was measured, a finite number of at least 0, or None where it was not.",
-            )
-    change = after - before if before is not None and after is not None else None
-    percent = 100.0 * change / before if change is not None and before else None
-    limits: list[bool | None] = []
-    if item.limit is not None:
-        limits.append(None if after is None else after <= item.limit)
-    if item.limit_increase_percent is not None:
-        # From nothing to something is no percentage: over any limit, unless nothing was added.
-        rise = percent if percent is not None or change is None else (0.0 if change == 0 else float("inf"))
-        limits.append(None if rise is None else rise <= item.limit_increase_percent)
-    within = False if False in limits else None if None in limits else True
-    return TradeOff(
-        name=item.name,
-        unit=item.unit,
-        baseline=before,
-        candidate=after,
-        change=change,
-        change_percent=percent,
-        within_limits=within,
-        detail=_trade_off_sentence(item, change, percent, within, primary),
-    )
-
-
-def _trade_off_sentence(
-    item: Resource, change: float | None, percent: float | None, within: bool | None, primary: MetricComparison
-) -> str:
-    if item.baseline is None or item.candidate is None or change is None:
-        who = "the baseline" if item.baseline is None else "the candidate"
-        known = f"{item.name} of {who} is not known"
-        return f"{known}, so that its limit could not be checked." if within is None else f"{known}."
-    share = f" ({signed(percent, 3)} %)" if percent else ""
-    sentence = f"{item.name} goes from {written(item.baseline)} to {written(item.candidate)} {item.unit}{share}"
-    if change == 0:
-        sentence = f"{item.name} stays at {written(item.candidate)} {item.unit}"
-    if primary.change.value is not None:
-        sentence += f", for a change of {_change_of(primary)} in {primary.title}"
-    if within is False:
-        ceilings = [f"{written(item.limit)} {item.unit}"] if item.limit is not None else []
-        if item.limit_increase_percent is not None:
-            ceilings.append(f"{signed(item.limit_increase_percent, 3)} %")
-        sentence += f"; the limit is {' and '.join(ceilings)}"
-    return sentence + "."
-
-
-def _sentence(item: MetricComparison) -> str:
-    if item.outcome == "not computable" or item.baseline is None or item.candidate is None:
-        return f"{_title(item.metric)}: not computable, because {item.reason}."
-    title, before, now = _title(item.metric), written(item.baseline), written(item.candidate)
-    change = beyond_rounding(item.change.value or 0.0, item.baseline, item.candidate)
-    if change == 0 and before == now:
-        return f"{title} is the same: {now} for both."
-    told = [f"change {signed(change)}"]
-    if item.change.low is not None and item.change.high is not None:
-        told.append(f"95 % interval {signed(item.change.low)} to {signed(item.change.high)}")
-    told.append(f"adjusted p {_p(item.p_adjusted)}, {item.test}")
-    verb = f"is {item.outcome}" if item.outcome in ("better", "worse") else f"shows {item.outcome}"
-    return f"{title} {verb}: {now} instead of {before} ({', '.join(told)})."
-
-
-def _change_of(item: MetricComparison) -> str:
-    return signed(beyond_rounding(item.change.value or 0.0, item.baseline or 0.0, item.candidate or 0.0))
-
-
 def _a_loss(margin: float) -> str:
     return f"A loss of more than {written(margin)}" if margin else "A loss"
 
 
 def _tolerated(tolerance: float) -> str:
     return f"{_a_loss(tolerance)} is not tolerated."
-
-
-def _p(value: float | None) -> str:
-    return "none" if value is None else "< 0.0001" if value < 0.0001 else f"{value:.2g}"
 
 
 def _worst_case(item: MetricComparison) -> float | None:
@@ -552,21 +453,21 @@ def _guardrail_loss(item: Guardrail, found: MetricComparison, alpha: float) -> s
         worst = _worst_case(found)
         if worst is not None and worst > -item.tolerance:
             return ""
-        return f"{_sentence(found)} {_a_loss(item.tolerance)} is not excluded."
+        return f"{comparison_sentence(found)} {_a_loss(item.tolerance)} is not excluded."
     one_sided = found.p_value / 2
     if found.improvement >= 0 or one_sided >= alpha:
         return ""
-    return f"{_sentence(found)} On its own it came out worse (one-sided p {_p(one_sided)})."
+    return f"{comparison_sentence(found)} On its own it came out worse (one-sided p {written_p(one_sided)})."
 
 
 def _unmet(comparison: ModelComparison, item: Criterion) -> str:
     value = _of(comparison, item.metric).candidate
     if value is None:
-        return f"Whether {_title(item.metric)} meets its criterion is not known."
+        return f"Whether {metric_title(item.metric)} meets its criterion is not known."
     if item.at_least is not None and value < item.at_least:
-        return f"{_title(item.metric)} is {written(value)}, at least {written(item.at_least)} was asked for."
+        return f"{metric_title(item.metric)} is {written(value)}, at least {written(item.at_least)} was asked for."
     if item.at_most is not None and value > item.at_most:
-        return f"{_title(item.metric)} is {written(value)}, at most {written(item.at_most)} was asked for."
+        return f"{metric_title(item.metric)} is {written(value)}, at most {written(item.at_most)} was asked for."
     return ""
 
 
@@ -598,11 +499,6 @@ def _of(comparison: ModelComparison, metric: str) -> MetricComparison:
             + ".",
         )
     return found
-
-
-def _title(metric: str) -> str:
-    title = METRICS[metric].title
-    return title[0].upper() + title[1:]
 
 
 def _rule(

@@ -44,7 +44,6 @@ SURE = 0.05
 FEWEST_ROWS = 30
 """A slice of fewer rows is marked small: read its intervals, not its values."""
 
-MAX_SLICES = 50
 Value = str | int | float | bool | None
 BoolArray = npt.NDArray[np.bool_]
 
@@ -365,13 +364,9 @@ def _holds(name: str, values: npt.NDArray[Any], wanted: Wanted) -> BoolArray:
 
 
 def _texts(values: npt.NDArray[Any]) -> npt.NDArray[np.object_]:
-    cells = values.tolist()
-    if values.dtype.kind == "M":
-        written = np.datetime_as_string(values, unit="s").tolist()
-        cells = [None if text == "NaT" else text for text in written]
     # NaN is the value that does not equal itself.
     return np.array(
-        ["" if value is None or value != value else _text(value) for value in cells],  # noqa: PLR0124
+        ["" if value is None or value != value else _text(value) for value in values.tolist()],  # noqa: PLR0124
         dtype=object,
     )
 

@@ -17,7 +17,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from arkwright.core.written_numbers import DIGITS, counted, read, written
+from arkwright.core.written_numbers import DIGITS, counted, of_hundred, read, written
 from arkwright.evaluation.model_evaluation import Sentence
 
 Style = Literal["plain", "rough", "score", "hundred", "percent", "points", "megabytes"]
@@ -28,10 +28,9 @@ SCALES = ("of every 100", "on a scale from 1 to 10", "95 of every 100", "99 of e
 """What a sentence may say without evidence: the scale a number is to be read on."""
 
 _NUMBER = re.compile(r"(?:(?<![\w.,])-)?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?: \u00d7 10[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+)?")
-_FACTORS = {"hundred": 100.0, "percent": 100.0, "points": 100.0, "megabytes": 1e-6}
+_FACTORS = {"points": 100.0, "megabytes": 1e-6}
 _MARKS = (("", 1.0), ("%", 100.0), ("percentage point", 100.0), ("of every 100", 100.0), (" MB", 1e-6))
 _UNITS = {"percent": " %", "points": " percentage points", "megabytes": " MB"}
-_MOST_DECIMALS = 4
 _DIGITS = {"plain": DIGITS, "rough": 3, "score": 2, "points": 3, "megabytes": 3}
 _NARROW = 0.02
 
@@ -224,23 +223,13 @@ def _shows(token: str, value: float) -> bool:
     printed: float = value if token.startswith("-") else abs(value)
     if token in {written(printed, digits) for digits in _DIGITS.values()}:
         return True
-    number, decimals = read(token), len(token.partition(" ")[0].partition(".")[2])
     if "\u00d7" in token:
         return False
+    number, decimals = read(token), len(token.partition(".")[2])
     return abs(printed - number) <= 0.5 * 10.0**-decimals + 1e-9 * max(1.0, abs(number))
 
 
 def _written(value: float, style: Style, *, decimals: int = 0) -> str:
-    number = value * _FACTORS.get(style, 1.0)
     if style in ("hundred", "percent"):
-        return _share(number, decimals)
-    return written(number, _DIGITS[style])
-
-
-def _share(number: float, decimals: int) -> str:
-    """Write a percentage; with more decimals than asked for where it would look like none or all and is not."""
-    text = f"{number:.{decimals}f}"
-    while float(text) in (0.0, 100.0) and number not in (0.0, 100.0) and decimals < _MOST_DECIMALS:
-        decimals += 1
-        text = f"{number:.{decimals}f}"
-    return f"{number:.0f}" if number in (0.0, 100.0) else text
+        return of_hundred(value, decimals)
+    return written(value * _FACTORS.get(style, 1.0), _DIGITS[style])

@@ -10,7 +10,7 @@ from arkwright.bundles import count_fitted_numbers
 from arkwright.contracts import Signature
 from arkwright.core.written_numbers import counted, written
 from arkwright.evaluation.comparison import DEFAULT_METRICS, compare_models
-from arkwright.evaluation.decision import FairnessEvidence, Resource, decide_version, recommend
+from arkwright.evaluation.decision import FairnessEvidence, decide_version, recommend
 from arkwright.evaluation.disparity import Disparity
 from arkwright.evaluation.examine_fairness import audit, groups_for
 from arkwright.evaluation.examine_operation import single_row_p95_ms
@@ -32,6 +32,7 @@ from arkwright.evaluation.model_evaluation import ChallengeSection, FairnessSect
 from arkwright.evaluation.resources import measure_memory
 from arkwright.evaluation.scored_table import Columns, take
 from arkwright.evaluation.signature_change import schema_compatibility
+from arkwright.evaluation.trade_offs import Resource
 from arkwright.evaluation.training_effort import training_cost
 
 _MB = 1e6

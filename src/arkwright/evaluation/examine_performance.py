@@ -20,20 +20,14 @@ from arkwright.evaluation.calibration import (
 from arkwright.evaluation.classification import classification_replicates
 from arkwright.evaluation.declared_slices import DeclaredSlice, SliceRow, SliceTable, in_words, members, slice_table
 from arkwright.evaluation.intervals import ReplicateMetrics
+from arkwright.evaluation.losses import Loss, expected_losses, row_losses, trivial_loss
 from arkwright.evaluation.material import Material, NotComputed, Options, Parts, Sample, sample_of
 from arkwright.evaluation.metric import FloatArray, IntArray
 from arkwright.evaluation.model_evaluation import CalibrationSection
 from arkwright.evaluation.recalibration import compare_calibrations
 from arkwright.evaluation.regression import regression_metrics
 from arkwright.evaluation.report import EvaluationReport, as_probability, evaluate
-from arkwright.evaluation.slices import (
-    Loss,
-    WeakSlices,
-    expected_losses,
-    find_weak_slices,
-    row_losses,
-    trivial_loss,
-)
+from arkwright.evaluation.slices import WeakSlices, find_weak_slices
 from arkwright.evaluation.thresholds import choose_threshold
 
 

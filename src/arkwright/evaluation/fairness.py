@@ -58,7 +58,7 @@ from arkwright.evaluation.group_metrics import (
     Measured,
     describe_groups,
     measure_errors,
-    measure_rates_of,
+    measure_rates,
 )
 from arkwright.evaluation.groups import Groups, GroupValues, binned, groups_of, intersect
 from arkwright.evaluation.intervals import DEFAULT_RESAMPLES, LEVEL, resamples_for
@@ -413,7 +413,7 @@ class _Audit:
         *,
         judged: bool = True,
     ) -> list[ColumnFairness]:
-        measured = measure_rates_of(
+        measured = measure_rates(
             truth, calls, score, self.columns[name], weights=self.weights, seed=self.seed, n_resamples=self.n_resamples
         )
         return [

@@ -192,7 +192,8 @@ def _detail(before: FairnessReport, after: FairnessReport, changes: Sequence[Thr
     at, usual = written(after.threshold or 0.0), written(before.threshold or 0.0)
     worse, better = ([each for each in changes if each.change == way] for way in ("worse", "better"))
     fails = [each for each in changes if each.fails_after and not each.fails_before]
-    mended = [each for each in changes if each.fails_before and not each.fails_after]
+    unknown = [each for each in changes if each.before.value is not None and each.after.value is None]
+    mended = [each for each in changes if each.fails_before and not each.fails_after and each not in unknown]
     told = [
         f"{what}: {_listed(found)}"
         for what, found in (
@@ -200,6 +201,7 @@ def _detail(before: FairnessReport, after: FairnessReport, changes: Sequence[Thr
             ("no longer fail", mended),
             ("get worse", [each for each in worse if each not in fails]),
             ("get better", [each for each in better if each not in (*mended, *fails)]),
+            ("cannot be computed there", unknown),
         )
         if found
     ]

@@ -14,7 +14,7 @@ from typing import Literal
 
 import msgspec
 
-from arkwright.core.written_numbers import counted, written
+from arkwright.core.written_numbers import counted, percentage, written
 from arkwright.evaluation.disparity import Disparity
 from arkwright.evaluation.group_metrics import GroupMetrics
 from arkwright.evaluation.intervals import Interval
@@ -158,7 +158,8 @@ def error_notes(column: str, groups: Sequence[GroupMetrics], overall: float) -> 
         if rate >= _NOTABLE_RATIO * overall and 1.0 - right.high > overall:
             missed, alarmed = group.metrics["fnr"], group.metrics["fpr"]
             text = (
-                f"{column} = {group.group}: {rate:.1%} of the rows are called wrong, {overall:.1%} of all rows; "
+                f"{column} = {group.group}: {percentage(rate, 1)} of the rows are called wrong, "
+                f"{percentage(overall, 1)} of all rows; "
                 f"the favourable outcome is wrongly refused to {_share(missed)} and wrongly given to {_share(alarmed)}."
             )
             found.append((rate, _note("error distribution", column, group.group, text)))
@@ -241,4 +242,4 @@ def _written(value: Interval, *, sign: bool = False) -> str:
 
 
 def _share(value: Interval) -> str:
-    return "nobody (no such rows)" if value.value is None else f"{value.value:.1%}"
+    return "nobody (no such rows)" if value.value is None else percentage(value.value, 1)

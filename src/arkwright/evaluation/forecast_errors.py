@@ -29,7 +29,7 @@ from arkwright.evaluation.block_bootstrap import (
     mean_by_step,
 )
 from arkwright.evaluation.forecast_steps import lagged
-from arkwright.evaluation.forecasting import FEWEST_SERIES
+from arkwright.evaluation.forecasting import FEWEST_SERIES, rows_by_series
 from arkwright.evaluation.intervals import (
     Interval,
     bootstrap,
@@ -163,7 +163,7 @@ def mean_over_series(
     varying
         What of each row the number is made of: how long it remembers is how long a block has to be.
     """
-    rows_of = rows_by_series(codes)
+    rows_of = _rows_of_present(codes)
     values = np.array([statistic(rows, None) for rows in rows_of], dtype=np.float64)
     defined = np.isfinite(values)
     if not defined.any():
@@ -249,7 +249,7 @@ def against_naive(
         reason="one of the two forecasts is perfect on these rows",
     )
     value, low, high = (None if end is None else float(np.exp(end)) for end in (share.value, share.low, share.high))
-    defined = [rows for rows in rows_by_series(codes) if np.isfinite(log_share(rows, None))]
+    defined = [rows for rows in _rows_of_present(codes) if np.isfinite(log_share(rows, None))]
     return NaiveForecast(
         lag=lag,
         n_rows=int(known.size),
@@ -341,10 +341,9 @@ def error_growth(
     if not size[~later].any():
         return _no_growth("there is no error in the earlier half")
     value = float(size[later].mean() / size[~later].mean())
-    n_series = len(rows_by_series(codes))
-    if n_series >= FEWEST_SERIES:
+    if np.unique(codes).size >= FEWEST_SERIES:
         found = interval(value, _growth_by_series(size, codes, later, seed=seed, n_resamples=n_resamples))
-    elif min(present.size // 2, present.size - present.size // 2) >= FEWEST_STEPS:
+    elif present.size // 2 >= FEWEST_STEPS:
         found = _growth_by_steps(value, size, steps, later, horizon, seed=seed, n_resamples=n_resamples)
     else:
         why = f"fewer than {FEWEST_SERIES} series and fewer than {FEWEST_STEPS} steps in each half to resample"
@@ -394,10 +393,9 @@ def error_dependence(error: FloatArray, codes: IntArray, steps: IntArray, *, sea
     )
 
 
-def rows_by_series(codes: IntArray) -> list[npt.NDArray[np.intp]]:
-    """Return the rows of each series that has some, in the order of the codes."""
-    order = np.argsort(codes, kind="stable")
-    return [rows for rows in np.split(order, np.cumsum(np.bincount(codes))[:-1]) if rows.size]
+def _rows_of_present(codes: IntArray) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each series that has some."""
+    return [rows for rows in rows_by_series(codes, 0) if rows.size]
 
 
 def _ljung_box(
@@ -412,7 +410,7 @@ def _ljung_box(
     statistic = np.zeros(tested.size)
     for lag in range(1, int(lags.max()) + 1):
         found = np.nan_to_num(correlation(lag)[0][tested])
-        statistic += np.where(lag <= lags, np.square(found) / (count[tested] - lag), 0.0)
+        statistic += np.where(lag <= lags, np.square(found) / np.maximum(count[tested] - lag, 1), 0.0)
     statistic *= count[tested] * (count[tested] + 2)
     return [float(chdtrc(degrees, value)) for degrees, value in zip(lags, statistic, strict=True)]
 

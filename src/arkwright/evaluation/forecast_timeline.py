@@ -20,8 +20,8 @@ from arkwright.contracts import Signature
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.errors import columns_unknown
 from arkwright.evaluation.evaluated_rows import usable_rows
-from arkwright.evaluation.forecast_steps import Spacing, TimeKind, Times, lagged, step_numbers, times_of
-from arkwright.evaluation.forecasting import NOT_AT_HAND
+from arkwright.evaluation.forecast_steps import Spacing, Times, lagged, step_numbers, times_of
+from arkwright.evaluation.forecasting import NOT_AT_HAND, rows_by_series
 from arkwright.evaluation.metric import FloatArray, IntArray
 from arkwright.features import to_texts
 
@@ -148,7 +148,7 @@ class Timeline:
     def insample(self) -> tuple[dict[str, FloatArray], dict[str, str]]:
         """Return each series' training values, oldest first with NaN for a missing step, and why others have none."""
         found, reasons = {}, {}
-        for name, rows in zip(self.names, _rows_by(self.past_codes, len(self.names)), strict=True):
+        for name, rows in zip(self.names, rows_by_series(self.past_codes, len(self.names)), strict=True):
             if rows.size and self._later[rows].any():
                 reasons[name] = BETWEEN
             elif rows.size:
@@ -233,7 +233,7 @@ def read_timeline(
     names = tuple(dict.fromkeys(texts))
     codes = _codes(texts, names)
     _require_once(times, codes, asked, names)
-    past, reason = _past_of(history, signature, asked, names, times.kind)
+    past, reason = _past_of(history, signature, asked, names, times)
     seen = _seen(times, codes, past)
     past = past.take(~seen)
     values = np.concatenate((times.values, past.times.values))
@@ -270,11 +270,10 @@ class _Past(NamedTuple):
 
 
 def _past_of(
-    history: History, signature: Signature, asked: ForecastRequest, names: tuple[str, ...], kind: TimeKind
+    history: History, signature: Signature, asked: ForecastRequest, names: tuple[str, ...], times: Times
 ) -> tuple[_Past, str]:
     """Return the rows of the history, or why none of them can be used."""
-    nothing = np.zeros(0, dtype=bool)
-    none = _Past(Times(kind, np.zeros(0), nothing), np.zeros(0, dtype=np.int64), np.zeros(0))
+    none = _Past(Times(times.kind, times.values[:0], times.missing[:0]), np.zeros(0, dtype=np.int64), np.zeros(0))
     if history.table is None:
         return none, history.reason
     absent = [name for name in (*asked.columns, signature.target) if name not in history.table.column_names]
@@ -285,7 +284,7 @@ def _past_of(
     except Invalid as error:
         return none, f"{history.name} cannot be used. {error.detail.rstrip('.')}"
     reason = ""
-    if past.times.kind != kind:
+    if past.times.kind != times.kind:
         reason = f"the times of {history.name} are of another kind than those of the data"
     elif not past.codes.size:
         reason = f"{history.name} has no row of these series"
@@ -298,8 +297,7 @@ def _read_past(table: pa.Table, signature: Signature, asked: ForecastRequest, na
     usable = usable_rows(table, msgspec.structs.replace(signature, columns=()))
     rows = table.take(pa.array(usable.used))
     times = times_of(rows.column(asked.time), asked.time)
-    places = {name: code for code, name in enumerate(names)}
-    codes = np.array([places.get(text, -1) for text in _series_of(rows, asked)], dtype=np.int64)
+    codes = _codes(_series_of(rows, asked), names)
     return _Past(times, codes, usable.truth).take((codes >= 0) & ~times.missing)
 
 
@@ -354,11 +352,6 @@ def _require_once(times: Times, codes: IntArray, asked: ForecastRequest, names: 
 
 
 def _codes(texts: list[Any], names: tuple[str, ...]) -> IntArray:
+    """Return the place of each text among the names, -1 where it is none of them."""
     places = {name: code for code, name in enumerate(names)}
-    return np.array([places[text] for text in texts], dtype=np.int64)
-
-
-def _rows_by(codes: IntArray, n_codes: int) -> list[npt.NDArray[np.intp]]:
-    """Return the rows of each code."""
-    order = np.argsort(codes, kind="stable")
-    return np.split(order, np.cumsum(np.bincount(codes, minlength=n_codes))[:-1])
+    return np.array([places.get(text, -1) for text in texts], dtype=np.int64)

@@ -309,10 +309,8 @@ def evaluate_forecasts(
     quantiles, reasons = quantiles or {}, reasons or {}
     _require_alike(truth, predicted, series, quantiles, bounds)
     keys, codes = _series_codes(series, truth.size)
-    order = np.argsort(codes, kind="stable")
-    rows_of = np.split(order, np.cumsum(np.bincount(codes, minlength=len(keys)))[:-1])
     parts = []
-    for key, rows in zip(keys, rows_of, strict=True):
+    for key, rows in zip(keys, rows_by_series(codes, len(keys)), strict=True):
         scale = NaiveScale(absolute=None, squared=None, reason=reasons.get(key, NOT_AT_HAND))
         if key in insample:
             scale = seasonal_naive_scale(np.asarray(insample[key], dtype=np.float64), season)
@@ -353,8 +351,8 @@ class _Drawn(NamedTuple):
     length: int
     replicates: Mapping[str, FloatArray]
 
-    def interval(self, value: float | FloatArray, replicates: FloatArray) -> Interval:
-        return block_interval(value, replicates, n_steps=self.n_steps, length=self.length)
+    def interval(self, value: float | FloatArray, replicates: FloatArray, n_steps: int) -> Interval:
+        return block_interval(value, replicates, n_steps=n_steps, length=self.length)
 
 
 class _Series:
@@ -402,7 +400,7 @@ class _Series:
         if not np.isfinite(value):
             return Interval(value=None, low=None, high=None, reason=self.scale.reason)
         if drawn.replicates and self.rows.size >= FEWEST_STEPS:
-            return drawn.interval(value, drawn.replicates[name][at])
+            return drawn.interval(value, drawn.replicates[name][at], self.rows.size)
         dependent = "the steps of one series depend on each other"
         return Interval(value=float(value), low=None, high=None, reason=dependent)
 
@@ -459,7 +457,7 @@ def _over_steps(
         if not np.isfinite(value):
             pooled[name] = Interval(value=None, low=None, high=None, reason=undefined)
         elif drawn.replicates:
-            pooled[name] = drawn.interval(value, _mean_of_defined(drawn.replicates[name]))
+            pooled[name] = drawn.interval(value, _mean_of_defined(drawn.replicates[name]), drawn.n_steps)
         else:
             pooled[name] = Interval(value=float(value), low=None, high=None, reason=f"{few} to resample")
     return pooled
@@ -475,6 +473,12 @@ def _mean_of_defined(values: FloatArray) -> FloatArray:
     """Average over the first axis, series, what is a number."""
     defined = np.isfinite(values)
     return ratio(np.where(defined, values, 0.0).sum(axis=0), defined.sum(axis=0), empty=np.nan)
+
+
+def rows_by_series(codes: IntArray, n_series: int) -> list[npt.NDArray[np.intp]]:
+    """Return the rows of each series, in the order of the codes; none of a series that has none."""
+    order = np.argsort(codes, kind="stable")
+    return np.split(order, np.cumsum(np.bincount(codes, minlength=n_series))[:-1])
 
 
 def _series_codes(series: npt.NDArray[Any] | None, n_rows: int) -> tuple[list[Any], IntArray]:

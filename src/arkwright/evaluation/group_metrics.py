@@ -91,30 +91,6 @@ class Measured:
 
 def measure_rates(
     truth: BoolArray,
-    called: BoolArray,
-    score: FloatArray,
-    groups: Groups,
-    *,
-    weights: FloatArray,
-    seed: int,
-    n_resamples: int,
-) -> Measured:
-    """Measure the rates of each group for one yes-or-no outcome.
-
-    Parameters
-    ----------
-    truth, called
-        Shape ``(n_rows,)``: whether the row has the outcome, and whether the model gave it.
-    score
-        The model's probability of the outcome, in [0, 1].
-    weights
-        How much each row counts, shape ``(n_rows,)``.
-    """
-    return measure_rates_of(truth, [called], score, groups, weights=weights, seed=seed, n_resamples=n_resamples)[0]
-
-
-def measure_rates_of(
-    truth: BoolArray,
     calls: Sequence[BoolArray],
     score: FloatArray,
     groups: Groups,
@@ -123,9 +99,20 @@ def measure_rates_of(
     seed: int,
     n_resamples: int,
 ) -> list[Measured]:
-    """Measure the rates of each group as :func:`measure_rates`, for several ways to call rows by one score.
+    """Measure the rates of each group for one yes-or-no outcome, for each of several ways to call rows by one score.
 
     All of them are measured on the same resamples, so that more than one costs little more than one.
+
+    Parameters
+    ----------
+    truth
+        Shape ``(n_rows,)``: whether the row has the outcome.
+    calls
+        For each way, shape ``(n_rows,)``: whether the model gave the outcome.
+    score
+        The model's probability of the outcome, in [0, 1].
+    weights
+        How much each row counts, shape ``(n_rows,)``.
     """
     columns = [rate_sums(truth, calls[0], score), *(_cells(truth, called) for called in calls[1:])]
 

@@ -74,9 +74,9 @@ class EvaluationHousekeeping:
         return removed
 
     def _expire(self, workspace_id: str, now: datetime) -> list[str]:
-        if not self._retention.shortest_days:
+        if not self._retention.evaluation_days:
             return []
-        before = now - timedelta(days=self._retention.shortest_days)
+        before = now - timedelta(days=self._retention.evaluation_days)
         removed, after = [], ""
         while True:
             with self._database.read(system_context(workspace_id)) as unit:
@@ -181,5 +181,5 @@ def _by_bundle(rows: Sequence[Any]) -> dict[str, list[Any]]:
 
 
 def _jobs_with_sections(objects: WorkspaceObjects) -> Sequence[str]:
-    parts = (key.split("/") for key in objects.list("jobs"))
-    return sorted({part[1] for part in parts if len(part) > 3 and part[2] == "sections"})
+    found = ((key, key.split("/")[1]) for key in objects.list("jobs"))
+    return sorted({job_id for key, job_id in found if key.startswith(f"{sections_of(job_id)}/")})

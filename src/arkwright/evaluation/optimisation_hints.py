@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.core.errors import Invalid
-from arkwright.core.written_numbers import written
+from arkwright.core.written_numbers import percentage, written
 from arkwright.evaluation.latency import StageTime
 from arkwright.evaluation.metric import METRICS
 
@@ -145,7 +145,7 @@ def find_optimisation_hints(measured: Measured, *, tolerance: float | None = Non
     --------
     >>> found = find_optimisation_hints(Measured(metric="roc_auc", value=0.84, repeated_share=0.12, n_rows=5000))
     >>> found.hints[0].reason
-    '12% of the 5,000 rows repeat an earlier row of the sample'
+    '12 % of the 5,000 rows repeat an earlier row of the sample'
     >>> [each.kind for each in found.not_considered]
     ['encoding', 'pruning', 'fewer_members', 'quantisation', 'distillation', 'compile']
     """
@@ -220,9 +220,10 @@ def _encoding(shares: Mapping[str, float | None]) -> Hint | None:
         return None
     return Hint(
         kind="encoding",
-        reason=f"{share:.0%} of a prediction's time is encoding",
+        reason=f"{percentage(share)} of a prediction's time is encoding",
         action="Encode fewer columns: leave out those whose permutation importance is not above zero.",
-        expected=f"up to {share:.0%} less time; a quicker evaluator alone could save at most {1.0 - share:.0%}",
+        expected=f"up to {percentage(share)} less time; a quicker evaluator alone could save at most "
+        f"{percentage(1.0 - share)}",
         time_saved=share,
         size_saved=None,
         quality_lost=None,
@@ -235,9 +236,10 @@ def _caching(measured: Measured) -> Hint | None:
         return None
     return Hint(
         kind="caching",
-        reason=f"{share:.0%} of the {measured.n_rows:,} rows repeat an earlier row of the sample",
+        reason=f"{percentage(share)} of the {measured.n_rows:,} rows repeat an earlier row of the sample",
         action="Switch the prediction cache on.",
-        expected=f"up to {share:.0%} of the predictions answered from the cache, if traffic repeats as the sample does",
+        expected=f"up to {percentage(share)} of the predictions answered from the cache, if traffic repeats as the "
+        "sample does",
         time_saved=share,
         size_saved=None,
         quality_lost=0.0,
@@ -256,12 +258,14 @@ def _pruning(measured: Measured, shares: Mapping[str, float | None], tolerance: 
     if saved < _LEAST_TIME_SAVED and spared < _LEAST_SIZE_SAVED:
         return None
     title = METRICS[measured.metric].title
-    of = "of the evaluation's time" if evaluating is None else f"of the time (evaluation takes {evaluating:.0%} of it)"
+    of = "of the evaluation's time"
+    if evaluating is not None:
+        of = f"of the time (evaluation takes {percentage(evaluating)} of it)"
     return Hint(
         kind="pruning",
         reason=f"the trees after {enough.n_trees:,} of {whole.n_trees:,} add at most {written(tolerance, 2)} {title}",
         action=f"Keep the first {enough.n_trees:,} trees.",
-        expected=f"about {saved:.0%} less {of}, {spared:.0%} fewer trees to store",
+        expected=f"about {percentage(saved)} less {of}, {percentage(spared)} fewer trees to store",
         time_saved=None if evaluating is None else saved,
         size_saved=spared,
         quality_lost=_lost(measured.metric, whole.value, enough.value),
@@ -283,10 +287,10 @@ def _fewer_members(measured: Measured, shares: Mapping[str, float | None], toler
     return Hint(
         kind="fewer_members",
         reason=f"without {dearest.name!r} the ensemble loses {written(max(costs[dearest.name], 0.0), 2)} {title}, and "
-        f"it takes {dearest.time_share:.0%} of the evaluation's time",
+        f"it takes {percentage(dearest.time_share)} of the evaluation's time",
         action=f"Take {dearest.name!r} out of the ensemble and measure again."
         + (f" {others} more could go, each measured alone: not all at once." if others else ""),
-        expected=f"about {saved:.0%} less time{' in evaluation' if evaluating is None else ''}",
+        expected=f"about {percentage(saved)} less time{' in evaluation' if evaluating is None else ''}",
         time_saved=None if evaluating is None else saved,
         size_saved=None,
         quality_lost=costs[dearest.name],
@@ -316,7 +320,7 @@ def _alternative(
     time_saved, size_saved = saved(best)
     lost = _lost(measured.metric, measured.value, best.value)
     gains = [
-        f"{gain:.0%} less {what}"
+        f"{percentage(gain)} less {what}"
         for gain, known, what in ((time_saved, best.time_ratio, "time"), (size_saved, best.size_ratio, "storage"))
         if known is not None
     ]
@@ -324,7 +328,7 @@ def _alternative(
     reason = f"{best.name} was measured and {change} {written(abs(lost), 2)} {METRICS[measured.metric].title}"
     hop = shares.get(_PROCESS)
     if kind == "compile" and hop is not None:
-        reason += f"; {hop:.0%} of the time now is the way to the model's own process"
+        reason += f"; {percentage(hop)} of the time now is the way to the model's own process"
     actions = {
         "quantisation": f"Store and evaluate the model as {best.name}.",
         "distillation": f"Serve {best.name} in the model's place.",

@@ -2,6 +2,8 @@
 
 References
 ----------
+Benjamini & Hochberg (1995), "Controlling the False Discovery Rate", JRSS B 57; Benjamini & Yekutieli (2001), Annals of
+Statistics 29: that it holds under positive dependence.
 Davison & Hinkley (1997), "Bootstrap Methods and their Application", sections 4.2 and 4.4: p-values from resamples.
 DeLong, DeLong & Clarke-Pearson (1988), "Comparing the Areas under Two or More Correlated ROC Curves", Biometrics 44.
 Diebold & Mariano (1995), "Comparing Predictive Accuracy", J. of Business & Economic Statistics 13.
@@ -247,6 +249,22 @@ def holm_adjusted(p_values: Sequence[float | None]) -> tuple[float | None, ...]:
         so_far = min(1.0, max(so_far, (len(known) - rank) * value))
         adjusted[index] = so_far
     return tuple(adjusted)
+
+
+def false_discovery_adjusted(p_values: FloatArray) -> FloatArray:
+    """Correct p-values for how many there are: those up to alpha have a false discovery rate of at most alpha.
+
+    Examples
+    --------
+    >>> false_discovery_adjusted(np.array([0.01, 0.04, 0.03]))
+    array([0.03, 0.04, 0.04])
+    """
+    count = p_values.size
+    order = np.argsort(p_values, kind="stable")
+    stepped = np.minimum.accumulate((p_values[order] * count / np.arange(1, count + 1))[::-1])[::-1]
+    adjusted = np.empty(count, dtype=np.float64)
+    adjusted[order] = stepped
+    return adjusted
 
 
 def bootstrap_p_value(differences: FloatArray) -> float | None:

@@ -17,6 +17,8 @@ from pydantic import (
     model_validator,
 )
 
+from arkwright.evaluation.attestation import Kind
+from arkwright.evaluation.definition_of_done import ItemStatus, Scope
 from arkwright.evaluation.personal_columns import Semantics
 from arkwright.evaluation.regulation import Purpose
 
@@ -292,7 +294,7 @@ class JunitReports(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    scope: Literal["unit", "model", "integration"]
+    scope: Scope
     junit: list[Annotated[str, Field(min_length=1)]] = Field(
         min_length=1, max_length=_MOST_REPORTS, description="The files' contents; 3.5 million characters each."
     )
@@ -368,7 +370,7 @@ class Attestation(BaseModel):
     """
 
     id: str
-    kind: Literal["tests", "load_test", "dashboard", "rollback_procedure"]
+    kind: Kind
     scope: str
     summary: str
     passed: bool | None
@@ -384,7 +386,7 @@ class DefinitionOfDoneItem(BaseModel):
 
     key: str
     title: str
-    status: Literal["met", "not_met", "unknown"]
+    status: ItemStatus
     evidence: list[str]
     reason: str
     remedy: str

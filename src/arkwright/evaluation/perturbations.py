@@ -18,6 +18,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.contracts import Signature
+from arkwright.core.written_numbers import percentage
 from arkwright.evaluation.intervals import Interval, interval
 from arkwright.evaluation.metric import FloatArray
 from arkwright.evaluation.probe import ask, blank, by_importance, inputs_of, spread_of
@@ -205,10 +206,10 @@ def missing_patterns(
     for name in names[:max_columns]:
         measure("column", name, 1.0, f"column {name!r} missing")
     for share in shares:
-        measure("cells", None, share, f"{share:.0%} of all cells missing")
+        measure("cells", None, share, f"{percentage(share)} of all cells missing")
     top = next((name for name in important if name in inputs), None) or _costliest(cases)
     for share in shares:
-        measure("most_important", top or names[0], share, f"{share:.0%} of the most important column missing")
+        measure("most_important", top or names[0], share, f"{percentage(share)} of the most important column missing")
     return MissingPatterns(
         metric=stick.metric,
         clean=stick.clean if np.isfinite(stick.clean) else None,

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from arkwright.contracts import Signature
+from arkwright.core.written_numbers import percentage
 from arkwright.evaluation.classification import predicted_codes
 from arkwright.evaluation.intervals import Interval, bootstrap, interval, rare_classes
 from arkwright.evaluation.metric import FloatArray
@@ -122,7 +123,7 @@ def rare_slices(
         max_share=max_share,
         slices=slices,
         n_left_out=max(0, len(found) - _MAX_SLICES),
-        reason="" if found else f"no class and no level has {max_share:.0%} of the rows or less",
+        reason="" if found else f"no class and no level has {percentage(max_share)} of the rows or less",
     )
 
 

@@ -26,7 +26,7 @@ from typing import Any, Literal
 import msgspec
 
 from arkwright.core.errors import Invalid
-from arkwright.core.written_numbers import written
+from arkwright.core.written_numbers import percentage, written
 
 UTILISATION = 0.7
 """Share of its time that a core may be busy."""
@@ -366,7 +366,7 @@ def recommend_instance(
         )
     assumption = (
         f"Predictions are bound by the processor and independent of each other; a core is busy at most "
-        f"{utilisation:.0%} of its time; {memory_headroom:.0%} of the peak memory stays free."
+        f"{percentage(utilisation)} of its time; {percentage(memory_headroom)} of the peak memory stays free."
     )
     needed = None if peak_memory_bytes is None else round(peak_memory_bytes * (1.0 + memory_headroom))
     per_thousand = cpu.seconds_per_thousand
@@ -443,7 +443,7 @@ def check_resource(name: str, needed: float | None, allowed: float, *, unit: str
     Examples
     --------
     >>> check_resource("peak memory", 900.0, 1000.0, unit="MB").detail
-    'peak memory is 900 MB, 90% of the 1,000 MB allowed.'
+    'peak memory is 900 MB, 90 % of the 1,000 MB allowed.'
     """
     if needed is None:
         return ResourceRequirement(verdict="unknown", detail=f"{name} was not measured.")
@@ -458,7 +458,7 @@ def check_resource(name: str, needed: float | None, allowed: float, *, unit: str
     after = f" {unit}" if unit else ""
     return ResourceRequirement(
         verdict=verdict,
-        detail=f"{name} is {written(needed)}{after}, {share:.0%} of the {written(allowed)}{after} allowed.",
+        detail=f"{name} is {written(needed)}{after}, {percentage(share)} of the {written(allowed)}{after} allowed.",
     )
 
 

@@ -28,7 +28,7 @@ REMOVED: tuple[FileName, ...] = ("document", "report", "card_page")
 
 
 class Retention(msgspec.Struct, frozen=True, kw_only=True):
-    """For how many days files are kept; 0: for ever."""
+    """For how many days files are kept; 0: for ever. No file goes before ``evaluation_days`` have passed."""
 
     evaluation_days: int = 180
     comparison_days: int = 90
@@ -57,11 +57,6 @@ class Retention(msgspec.Struct, frozen=True, kw_only=True):
         now = self.until(filed_at, compared=bool(body.get("compared_with")))
         promised = promised_until(body)
         return now if now is None or promised is None else max(now, promised)
-
-    @property
-    def shortest_days(self) -> int:
-        """Days within which nothing goes."""
-        return min((days for days in (self.evaluation_days, self.comparison_days) if days), default=0)
 
 
 class Expiry(msgspec.Struct, frozen=True, kw_only=True):

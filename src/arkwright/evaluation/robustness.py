@@ -196,29 +196,29 @@ def assess_robustness(
     Invalid
         If an input column is missing, or the truth or the metric does not fit.
     """
-    counted = _Counted(predict)
+    model = _Counted(predict)
     inputs = inputs_of(signature, columns)
     n_available = len(next(iter(inputs.values())))
     truth = checked_truth(signature, truth, n_available)
     rows = sample_rows(n_available, max_rows, seed=seed)
-    clean = ask(counted, take(inputs, rows))
+    clean = ask(model, take(inputs, rows))
     unusable: tuple[int, ...] = ()
     failed_clean, n_unusable = "", 0
     if clean.failure:
-        usable = usable_rows(counted, take(inputs, rows))
+        usable = usable_rows(model, take(inputs, rows))
         unusable, n_unusable = tuple(int(row) for row in rows[~usable][:_NAMED_ROWS]), int((~usable).sum())
         failed_clean = f"On undisturbed rows the model {clean.failure}; {_left_out(n_unusable, rows.size)}."
         if usable.any():
             rows = rows[usable]
-            clean = ask(counted, take(inputs, rows))
+            clean = ask(model, take(inputs, rows))
     report = RobustnessReport(
         metric=metric or "",
         clean=None,
         n_rows=int(rows.size) if clean.scores is not None else 0,
         n_rows_available=n_available,
         seed=seed,
-        n_calls=counted.n_calls,
-        n_rows_scored=counted.n_rows,
+        n_calls=model.n_calls,
+        n_rows_scored=model.n_rows,
         score=Interval(value=1.0, low=None, high=None),
         rating="Excessive",
         n_rows_unusable=n_unusable,
@@ -228,18 +228,18 @@ def assess_robustness(
         return msgspec.structs.replace(report, catastrophic=(failed_clean,), findings=(failed_clean,))
     sample, labels = take(inputs, rows), truth[rows]
     stick = yardstick(signature, labels, clean.scores, metric)
-    ranked = tuple(important) or _ranked(counted, signature, sample, stick, seed, should_stop)
+    ranked = tuple(important) or _ranked(model, signature, sample, stick, seed, should_stop)
     report = msgspec.structs.replace(
         report, metric=stick.metric, clean=stick.clean if np.isfinite(stick.clean) else None, important=ranked
     )
-    report = _tested(report, counted, signature, (sample, labels, clean.scores), reference, should_stop)
+    report = _tested(report, model, signature, (sample, labels, clean.scores), reference, should_stop)
     parts = _parts(report, stick)
     disasters = ((failed_clean,) if failed_clean else ()) + catastrophes(report)
     score, rating = _score(parts, stick.no_skill, disturbed=bool(disasters), undisturbed=bool(failed_clean))
     return msgspec.structs.replace(
         report,
-        n_calls=counted.n_calls,
-        n_rows_scored=counted.n_rows,
+        n_calls=model.n_calls,
+        n_rows_scored=model.n_rows,
         parts=parts,
         catastrophic=disasters,
         score=score,

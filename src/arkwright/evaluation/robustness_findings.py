@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from arkwright.core.written_numbers import counted, written
+from arkwright.core.written_numbers import counted, percentage, written
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.skill import Degradation
 
@@ -96,11 +96,11 @@ def _noise(report: RobustnessReport) -> Iterator[str]:
     lost = next((fraction for fraction, kept in found if kept < _KEPT), None)
     if lost is None:
         least = min(kept for _, kept in found)
-        yield f"Noise of up to {_deviations(found[-1][0])} of a column leaves {least:.0%} of the skill."
+        yield f"Noise of up to {_deviations(found[-1][0])} of a column leaves {percentage(least)} of the skill."
     else:
         yield (
             f"Noise of {_deviations(lost)} on every numeric column leaves "
-            f"{max(0.0, dict(found)[lost]):.0%} of the skill."
+            f"{percentage(max(0.0, dict(found)[lost]))} of the skill."
         )
 
 
@@ -110,11 +110,12 @@ def _missing(report: RobustnessReport) -> Iterator[str]:
     whole = [(case, kept) for case, kept in found if case.pattern == "column"]
     if whole:
         case, kept = min(whole, key=lambda item: item[1])
-        yield f"Without column {case.column!r}, the costliest to lose, {max(0.0, kept):.0%} of the skill is left."
+        left = percentage(max(0.0, kept))
+        yield f"Without column {case.column!r}, the costliest to lose, {left} of the skill is left."
     cells = [(case, kept) for case, kept in found if case.pattern == "cells"]
     if cells:
         case, kept = cells[-1]
-        yield f"With {case.share:.0%} of all cells missing, {max(0.0, kept):.0%} of the skill is left."
+        yield f"With {percentage(case.share)} of all cells missing, {percentage(max(0.0, kept))} of the skill is left."
 
 
 def _extremes(report: RobustnessReport) -> Iterator[str]:
@@ -129,7 +130,8 @@ def _extremes(report: RobustnessReport) -> Iterator[str]:
     if moved:
         share, case = max(moved, key=lambda item: item[0])
         if share > 0:
-            yield f"Column {case.column!r} {_DISTURBANCES[case.kind]} gives {share:.0%} of the rows another label."
+            rows = percentage(share)
+            yield f"Column {case.column!r} {_DISTURBANCES[case.kind]} gives {rows} of the rows another label."
 
 
 def _shift(report: RobustnessReport) -> Iterator[str]:
@@ -144,10 +146,10 @@ def _shift(report: RobustnessReport) -> Iterator[str]:
             measure = "mean" if case.level is None else "share"
             yield (
                 f"Where the {measure} of {where} is {written(case.after)} instead of {written(case.before)}, "
-                f"{max(0.0, kept):.0%} of the skill is left."
+                f"{percentage(max(0.0, kept))} of the skill is left."
             )
         else:
-            yield f"Over {len(found)} shifted populations at least {kept:.0%} of the skill is left."
+            yield f"Over {len(found)} shifted populations at least {percentage(kept)} of the skill is left."
     worst = max(
         ((case.calibration_error.value, case) for case in cases if case.calibration_error.value is not None),
         key=lambda item: item[0],
@@ -158,7 +160,7 @@ def _shift(report: RobustnessReport) -> Iterator[str]:
         error, case = worst
         level = "" if case.level is None else f" at {case.level!r}"
         yield (
-            f"The calibration error is {clean:.3f} on these rows and {error:.3f} under the worst shift "
+            f"The calibration error is {written(clean, 3)} on these rows and {written(error, 3)} under the worst shift "
             f"(along {case.along!r}{level})."
         )
 
@@ -184,10 +186,11 @@ def _flips(report: RobustnessReport) -> Iterator[str]:
         yield f"No small change gave any of {counted(flips.n_rows, 'row')} another label."
         return
     for item in flips.shares[:1]:
-        yield (
-            f"{item.share.value:.0%} of {counted(flips.n_rows, 'row')} get another label by a change of at most "
-            f"{_deviations(item.within)} in at most {counted(flips.max_columns, 'column')}."
-        )
+        if item.share.value is not None:
+            yield (
+                f"{percentage(item.share.value)} of {counted(flips.n_rows, 'row')} get another label by a change of "
+                f"at most {_deviations(item.within)} in at most {counted(flips.max_columns, 'column')}."
+            )
 
 
 def _deviations(times: float) -> str:
@@ -199,12 +202,16 @@ def _strange(report: RobustnessReport) -> Iterator[str]:
     if found is None:
         return
     if found.share_flagged.value is not None:
-        yield f"{found.share_flagged.value:.1%} of the rows are unlike the reference rows (1 % would be by chance)."
+        flagged = percentage(found.share_flagged.value, 1)
+        yield f"{flagged} of the rows are unlike the reference rows (1 % would be by chance)."
     for strange in found.strange:
         if strange.auc.value is None or strange.confidence.value is None or found.confidence.value is None:
             continue
         kind = strange.kind.replace("_", " ")
+        auc, unsure, usual = (
+            written(x, 2) for x in (strange.auc.value, strange.confidence.value, found.confidence.value)
+        )
         yield (
-            f"Strange rows ({kind}) are told apart with an AUC of {strange.auc.value:.2f}; the model's mean "
-            f"confidence on them is {strange.confidence.value:.2f}, on familiar rows {found.confidence.value:.2f}."
+            f"Strange rows ({kind}) are told apart with an AUC of {auc}; the model's mean confidence on them is "
+            f"{unsure}, on familiar rows {usual}."
         )

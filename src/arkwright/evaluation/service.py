@@ -304,11 +304,10 @@ class ModelEvaluationService:
             check_columns(request, signature, columns)
         check_options(request, signature)
         self._check_history(unit, request, signature)
-        own_baseline = bool(request.baseline_version_id)
+        asked_for = request.baseline_version_id
         request = self._defined(unit, request, version.experiment_id or "", signature)
-        if request.baseline_version_id and not own_baseline:
-            request = self._checked_baseline(unit, request, version.id, version.model_id, signature)
-        baseline_id, notes = self._baseline(unit, request, version.id, version.model_id, signature)
+        choose = self._baseline if request.baseline_version_id == asked_for else self._stated_baseline
+        baseline_id, notes = choose(unit, request.baseline_version_id, version.id, version.model_id, signature)
         request = msgspec.structs.replace(
             request,
             model_version_id=version.id,
@@ -473,26 +472,27 @@ class ModelEvaluationService:
         stated = self.experiments.definition_of(unit, experiment_id) if experiment_id else None
         return request if stated is None else with_definition(request, stated, experiment_id, signature)
 
-    def _checked_baseline(
-        self, unit: UnitOfWork, request: EvaluationRequest, version_id: str, model_id: str, signature: Signature
-    ) -> EvaluationRequest:
-        """Look at a baseline that an experiment states: what has become of it since is for a note, not a refusal."""
+    def _stated_baseline(
+        self, unit: UnitOfWork, wanted: str, version_id: str, model_id: str, signature: Signature
+    ) -> tuple[str, tuple[str, ...]]:
+        """Return a baseline that an experiment states: what has become of it since is for a note, not a refusal."""
         try:
-            self._baseline(unit, request, version_id, model_id, signature)
+            baseline_id, notes = self._baseline(unit, wanted, version_id, model_id, signature)
         except (Invalid, NotFound) as error:
             said = f"It was not compared with the baseline that the experiment states: {error.detail}"
-            return msgspec.structs.replace(request, baseline_version_id="", notes=(*request.notes, said))
+            baseline_id, notes = self._baseline(unit, "", version_id, model_id, signature)
+            return baseline_id, (said, *notes)
         production = self._registry.production_of(unit, model_id)
-        if production is None or production.id in (version_id, request.baseline_version_id):
-            return request
+        if production is None or production.id in (version_id, baseline_id):
+            return baseline_id, notes
         said = f"The baseline is the one that the experiment states; in production is version {production.semver}."
-        return msgspec.structs.replace(request, notes=(*request.notes, said))
+        return baseline_id, (said, *notes)
 
     def _baseline(
-        self, unit: UnitOfWork, request: EvaluationRequest, version_id: str, model_id: str, signature: Signature
+        self, unit: UnitOfWork, wanted: str, version_id: str, model_id: str, signature: Signature
     ) -> tuple[str, tuple[str, ...]]:
         """Return the version to compare with, empty for none, and what to say about that choice."""
-        if not request.baseline_version_id:
+        if not wanted:
             production = self._registry.production_of(unit, model_id)
             if production is None or production.id == version_id:
                 return "", ()
@@ -501,7 +501,7 @@ class ModelEvaluationService:
                 said = f"It was not compared with version {production.semver}, which is in production: "
                 return "", (f"{said}that one answers another question.",)
             return production.id, ()
-        baseline = self._registry.version_by_id(unit, request.baseline_version_id)
+        baseline = self._registry.version_by_id(unit, wanted)
         if baseline.id == version_id:
             raise Invalid(
                 "A version cannot be compared with itself.",

@@ -191,7 +191,7 @@ def _unfair_elsewhere(facts: Facts) -> Found:
     where = ("fairness", "at_threshold", "findings")
     found = [index for index, item in enumerate(facts.at(*where) or ()) if item["severity"] == "warning"]
     for index in found[:_MOST_FINDINGS]:
-        yield sentence("Fairness at another threshold: {text}.", text=facts.words(*where, index, "text"))
+        yield sentence("Fairness at another threshold. {text}.", text=facts.words(*where, index, "text"))
 
 
 def _misbehaved(facts: Facts) -> Found:

@@ -7,12 +7,13 @@ state of a version take their facts from here alike; they differ only in when th
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from arkwright.contracts import BundleManifest
 from arkwright.core.written_numbers import counted
 from arkwright.evaluation.attestation import (
     ATTESTATION,
+    Attestation,
     DashboardAttestation,
     FiledAttestation,
     LoadTestAttestation,
@@ -58,7 +59,7 @@ class VersionFacts:
         self,
         unit: UnitOfWork,
         model_version_id: str,
-        manifest: BundleManifest,
+        manifest: BundleManifest | None,
         behaviour: ScopeOutcome | None = None,
     ) -> dict[str, Fact]:
         """Return the facts, by key of the definition of done.
@@ -66,7 +67,7 @@ class VersionFacts:
         Parameters
         ----------
         manifest
-            Of the version's bundle.
+            Of the version's bundle; None where its files are not what they were, and show nothing.
         behaviour
             What the newest behaviour tests of an evaluation ended in; None where none were run.
         """
@@ -78,8 +79,9 @@ class VersionFacts:
         attested = counting(self.attestations(unit, version.bundle_digest))
         serving = self.serving(unit, version.id)
         n_inputs = len(version.signature["columns"])
+        shown = {} if manifest is None else manifest_facts(manifest, version.id, version.bundle_digest, n_inputs)
         return {
-            **manifest_facts(manifest, version.id, version.bundle_digest, n_inputs),
+            **shown,
             **attested_facts(attested, behaviour),
             "drift_detection": drift_fact(serving),
             "dashboards": dashboard_fact(attested, serving),
@@ -96,16 +98,21 @@ class VersionFacts:
         contents = [content_of(row.body) for row in rows]
         newest = {slot_of(content): row.id for row, content in zip(rows, contents, strict=True)}
         return [
-            FiledAttestation(
-                id=row.id,
-                content=content,
-                counts=newest[slot_of(content)] == row.id,
-                bundle_digest=row.subject_digest,
-                created_by=row.created_by,
-                created_at=row.created_at,
-            )
+            filed_attestation(row, content, counts=newest[slot_of(content)] == row.id)
             for row, content in zip(rows, contents, strict=True)
         ]
+
+
+def filed_attestation(row: Any, content: Attestation, *, counts: bool) -> FiledAttestation:
+    """Return what was attested, with the id, the author and the time of its evidence."""
+    return FiledAttestation(
+        id=row.id,
+        content=content,
+        counts=counts,
+        bundle_digest=row.subject_digest,
+        created_by=row.created_by,
+        created_at=row.created_at,
+    )
 
 
 def manifest_facts(manifest: BundleManifest, version_id: str, digest: str, n_inputs: int) -> dict[str, Fact]:

@@ -166,7 +166,7 @@ class Workbench:
     def material(self) -> Material:
         """The version, its rows and what it is compared with."""
         request, bundle, rows, kept = self._request, self._bundle, self._rows, self._kept
-        training = None if kept is None else to_columns(read_rows(self._objects, kept.training), self._inputs)
+        trained_on = None if kept is None else read_rows(self._objects, kept.training)
         reference = trivial_scores(bundle.signature, rows.truth)
         if kept is not None:
             reference = np.array([kept.reference_scores], dtype=np.float64)
@@ -178,8 +178,8 @@ class Workbench:
             reference_scores=reference,
             sensitive=rows.sensitive,
             slice_columns=rows.others,
-            retraining=self._retraining(),
-            training=training,
+            retraining=self._retraining(trained_on),
+            training=None if trained_on is None else to_columns(trained_on, self._inputs),
             predictor=bundle.compiled,
             load=None if bundle.compiled is None else self._load,
             sizes=self._sizes(bundle.digest),
@@ -310,7 +310,7 @@ class Workbench:
                 names = [column["name"] for column in version.schema if column["name"] in wanted]
                 table = services.datasets.load_table(unit, version.id, names)
             except NotFound:
-                return History(None, reason="the dataset version it was trained on is gone")
+                return History(None, reason=f"the dataset version {version_id} is gone")
         return History(table, f"{dataset.name} version {version.number}")
 
     # Models
@@ -369,16 +369,15 @@ class Workbench:
             except NotFound:
                 return False
 
-    def _retraining(self) -> KeptTraining | None:
+    def _retraining(self, table: pa.Table | None) -> KeptTraining | None:
         """Return the rows that were kept of the training, with the learner, where it can be trained again."""
-        bundle, kept = self._bundle, self._kept
-        if kept is None or bundle.signature.task != "binary" or not self._request.sensitive:
+        bundle = self._bundle
+        if table is None or bundle.signature.task != "binary" or not self._request.sensitive:
             return None
         with self._job.read() as unit:
             learn = self._services.retraining.learner_of(unit, bundle.manifest.lineage, bundle.signature)
         if learn is None:
             return None
-        table = read_rows(self._objects, kept.training)
         held = [name for name in self._request.sensitive if name in table.column_names]
         rows = usable_rows(table, bundle.signature, held)
         return KeptTraining(rows.columns, rows.truth, learn, rows.sensitive)

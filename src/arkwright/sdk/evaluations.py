@@ -204,7 +204,15 @@ def _text_of(path: Path) -> str:
             f"There is no file {str(path)!r} on this machine.", code="file.not_found", hint="Check the path."
         ) from None
     except UnicodeDecodeError:
-        raise Invalid(f"The file {str(path)!r} is no text in UTF-8.", code="file.encoding") from None
+        raise Invalid(
+            f"The file {str(path)!r} is no text in UTF-8.", code="file.encoding", hint="Save it as UTF-8."
+        ) from None
+    except OSError as error:
+        raise Invalid(
+            f"{str(path)!r} cannot be read: {error.strerror or error}.",
+            code="file.unreadable",
+            hint="Name a file that the test runner wrote.",
+        ) from None
 
 
 def _plain(value: Any) -> Any:

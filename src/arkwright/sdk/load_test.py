@@ -122,19 +122,24 @@ def fire(
     news = LoadNews(total=plan.n_requests)
     cpu = time.process_time()
     start = told = clock()
+
+    def tell(sent: int) -> None:
+        nonlocal told
+        if on_progress is not None and clock() - told >= _NEWS_SECONDS:
+            on_progress(team.news(news, sent))
+            told = clock()
+
     try:
         for number in range(plan.n_requests):
             due = start + plan.due(number)
-            while (left := due - clock()) > 0:
-                if on_progress is not None and clock() - told >= _NEWS_SECONDS:
-                    on_progress(team.news(news, number))
-                    told = clock()
-                sleep(min(left, _NEWS_SECONDS))
+            while due > clock():
+                tell(number)
+                # Telling takes time as well: only what is left after it is slept away.
+                sleep(min(max(0.0, due - clock()), _NEWS_SECONDS))
             team.hand(number, due)
         while not team.done(plan.n_requests):
-            if on_progress is not None:
-                on_progress(team.news(news, plan.n_requests))
-            sleep(0.01 if on_progress is None else 0.05)
+            tell(plan.n_requests)
+            sleep(0.01)
     finally:
         team.stop()
     spent = time.process_time() - cpu

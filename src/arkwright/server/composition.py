@@ -8,7 +8,7 @@ from typing import Any
 
 from arkwright.access import AuditTrail, authorise, record
 from arkwright.adapters.tracking import MlflowTracking
-from arkwright.automl import ExperimentOutcomes, ExperimentService, OutcomeProjection, TrialRetraining
+from arkwright.automl import ExperimentOutcomes, ExperimentService, TrialRetraining
 from arkwright.automl.jobs import TrainJob
 from arkwright.core import events
 from arkwright.core.errors import ArkwrightError
@@ -256,15 +256,13 @@ class Platform:
     def _subscribers(self) -> list[Subscriber]:
         aliases = AliasProjection(self.database, self.tenancy, self.tracking)
         watch = DeploymentWatch(self.database, self.monitoring)
-        outcomes = ExperimentOutcomes(self.database, self.experiments)
-        shown = OutcomeProjection(self.database, self.experiments, self.tenancy, self.tracking)
+        outcomes = ExperimentOutcomes(self.database, self.experiments, self.tenancy, self.tracking)
         return [
             Subscriber("deployments.plan", _PLAN_EVENTS, self.publisher.handle),
             Subscriber(watch.name, watch.types, watch.handle),
-            Subscriber(outcomes.name, outcomes.types, outcomes.handle),
             # Last, because they wait for MLflow, which may still be warming up.
             Subscriber("registry.aliases", _STAGE_EVENTS, aliases.handle),
-            Subscriber(shown.name, shown.types, shown.handle),
+            Subscriber(outcomes.name, outcomes.types, outcomes.handle),
         ]
 
 

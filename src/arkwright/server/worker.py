@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from arkwright.evaluation import EvaluationHousekeeping
@@ -51,13 +53,24 @@ def _work(settings: Settings) -> None:
 
 
 def _tick(platform: Platform, evaluations: EvaluationHousekeeping) -> None:
-    try:
-        platform.shipper.ship()
+    """Do what is due; what fails in one workspace, or in tidying up at all, keeps nothing else from being done."""
+
+    def tidy(workspace_id: str) -> None:
+        platform.shipper.expire(workspace_id, platform.database.clock.now().date())
+        platform.objects.for_workspace(workspace_id).sweep(_ABANDONED_SECONDS)
+        evaluations.sweep(workspace_id)
+
+    def tidy_all() -> None:
         for workspace_id in platform.workspace_ids():
-            platform.shipper.expire(workspace_id, platform.database.clock.now().date())
-            platform.objects.for_workspace(workspace_id).sweep(_ABANDONED_SECONDS)
-            evaluations.sweep(workspace_id)
-        platform.monitor_clock().tick()
+            _attempt(partial(tidy, workspace_id))
+
+    for work in (platform.shipper.ship, platform.monitor_clock().tick, tidy_all):
+        _attempt(work)
+
+
+def _attempt(work: Callable[[], object]) -> None:
+    try:
+        work()
     except Exception:  # noqa: BLE001
         # The edge of this loop: what fails now is tried again at the next tick.
         _log.exception("the worker's housekeeping failed")

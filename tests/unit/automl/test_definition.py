@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from sqlalchemy import func, select
 
-from arkwright.automl.definition import NO_MODEL, NOT_EVALUATED, NOT_RUN, Conclusion, read_definition
+from arkwright.access.tables import AuditRow
+from arkwright.automl.definition import NO_MODEL, NOT_EVALUATED, NOT_RUN, Conclusion, Definition, read_definition
 from arkwright.automl.logbook import KIND_TAG, SEARCH_KIND
 from arkwright.automl.payloads import CreateExperiment
 from arkwright.core.errors import Invalid, NotFound
@@ -113,6 +115,7 @@ def test_the_baseline_is_the_version_in_production_unless_somebody_names_another
     assert (by_default.baseline, by_default.baseline_version_id) == ("m 1.0.0", first.id)
     assert not by_default.baseline_stated
     assert by_default.stated.baseline_version_id == ""
+    assert defined(lab, dataset, {"baseline_model": " "}, config={"model_name": "m"}) == by_default
     assert defined(lab, dataset, {}, config={"model_name": "other"}).baseline == ""
     for address, expected in {"m": first, "m@1": first, f"m@{second.semver}": second, second.id: second}.items():
         named = defined(lab, dataset, {"baseline_model": address})
@@ -223,6 +226,16 @@ def test_the_newest_evaluation_with_a_comparison_is_what_an_experiment_came_to(l
     assert conclude(6, "rejected", job_id="job_of_before") == "promoted"
     kept = lab.experiments.outcome(read(lab, experiment_id))
     assert (kept.evaluation_id, kept.completed_at) == ("ev_4", MOMENT + timedelta(hours=4))
+    with lab.database.read(lab.context) as unit:
+        recorded = select(func.count()).where(AuditRow.action == "experiment.conclude")
+        assert unit.session.scalar(recorded) == 3, "what changed nothing is recorded"
+
+
+def test_a_number_is_logged_as_it_was_stated():
+    assert Definition(margin=1234567.25, minimum_improvement=0.5).params == {
+        "margin": "1234567.25",
+        "minimum_improvement": "0.5",
+    }
 
 
 def test_an_experiment_from_before_definitions_states_nothing():

@@ -11,6 +11,7 @@ from arkwright.automl import packaging, publication
 from arkwright.automl.jobs import TrainJob
 from arkwright.automl.logbook import KIND_TAG, SEARCH_KIND
 from arkwright.automl.packaging import PackagingFailed
+from arkwright.core.errors import NotFound
 from arkwright.kit.jobs import WorkerStopping
 from arkwright.kit.jobs.execution import Execution
 from arkwright.registry import Stage
@@ -101,6 +102,13 @@ def test_a_training_that_leaves_no_model_is_not_running_for_ever_in_the_logbook(
         row = lab.experiments.get(unit, job.subject_id)
     (run,) = lab.tracking.list_trials("default", row.tracking_experiment_id, tags={KIND_TAG: SEARCH_KIND})
     assert (run.status, run.tags["status"]) == ("failed", "failed")
+
+
+def test_a_search_that_was_deleted_from_the_logbook_does_not_hide_why_the_training_failed(lab, telco_rows, monkeypatch):
+    monkeypatch.setattr(publication, "package", Mock(side_effect=PackagingFailed("no")))
+    monkeypatch.setattr(lab.tracking, "update_trial", Mock(side_effect=NotFound("There is no such run.")))
+    job = lab.train(lab.ingest(telco_rows(300), "telco"), "Churn", config={"hpo": {"max_trials": 1}})
+    assert (job.status, job.error["code"]) == ("failed", "experiment.not_packaged")
 
 
 def test_trials_wait_for_a_logbook_that_is_still_warming_up(lab, telco_rows):

@@ -9,8 +9,9 @@ from tests.unit.cli.conftest import Arkwright
 from tests.unit.sdk.served_platform import Served
 
 from arkwright.cli.attestations import read_reports
-from arkwright.core.errors import Invalid
+from arkwright.core.errors import Invalid, NotPermitted
 from arkwright.sdk import Client
+from arkwright.sdk.evaluations import Evaluations
 
 pytestmark = [pytest.mark.xdist_group("cli"), pytest.mark.usefixtures("online")]
 TELCO = Path(__file__).parents[3] / "examples" / "telco_churn.csv"
@@ -107,6 +108,22 @@ def test_too_few_requests_show_nothing_and_are_not_filed(arkwright: Arkwright, e
     assert len(arkwright("attest", "attested", "--json").document) == before
 
 
+def test_what_was_measured_is_shown_although_it_may_not_be_filed(
+    arkwright: Arkwright, endpoint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_given: object) -> None:
+        raise NotPermitted("A viewer may not attest.", code="access.denied", hint="Ask an operator.")
+
+    monkeypatch.setattr(Evaluations, "attest_load_test", refuse)
+    done = arkwright("load-test", endpoint, *QUICK)
+    assert done.code == NotPermitted.exit_code
+    assert done.out.startswith(f"{endpoint}: passed")
+    assert "nothing. A viewer may not attest. Ask an operator." in done.out
+    document = arkwright("load-test", endpoint, *QUICK, "--json").document
+    assert (document["outcome"], document["attestation"]) == ("passed", None)
+    assert document["not_filed"] == "A viewer may not attest. Ask an operator."
+
+
 def test_whoever_interrupts_a_load_test_files_nothing(
     arkwright: Arkwright, endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -129,6 +146,7 @@ def test_whoever_interrupts_a_load_test_files_nothing(
         (["attest", "attested", "--junit", "unit"], 2, "--junit unit=report.xml"),
         (["attest", "attested", "--junit", "smoke=a.xml"], 2, "unit, model, integration"),
         (["attest", "attested", "--junit", "unit=nowhere.xml"], 4, "nowhere.xml"),
+        (["attest", "attested", "--junit", "unit=."], 2, "a file that the test runner wrote"),
         (["attest", "attested", "--dashboard", "grafana"], 2, "https://host/path"),
         (["attest", "attested", "--title", "Churn"], 2, "--dashboard"),
         (["attest", "no-such-model", "--rollback", "x"], 4, "no-such-model"),

@@ -9,7 +9,9 @@ import pytest
 from tests.unit.cli.conftest import Arkwright
 from tests.unit.sdk.served_platform import Served
 
+from arkwright.automl.payloads import ExperimentDefinition
 from arkwright.cli.experiments import _show_definition, _show_outcome
+from arkwright.cli.training import _STATED
 from arkwright.core.errors import Invalid
 from arkwright.sdk import Client
 
@@ -37,6 +39,10 @@ def spec(tmp_path: Path) -> Path:
     path = tmp_path / "challenger.yaml"
     path.write_text(SPEC)
     return path
+
+
+def test_all_that_an_experiment_can_state_may_be_in_the_file() -> None:
+    assert set(ExperimentDefinition.model_fields) == _STATED
 
 
 @pytest.mark.parametrize(

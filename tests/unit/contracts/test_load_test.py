@@ -32,6 +32,12 @@ def test_an_endpoint_that_keeps_up_passes_with_its_numbers():
         ({"statuses": {"200": 499, "503": 1}}, "failed", "1 of 500 requests were not answered by the model (503: 1)"),
         ({"statuses": {"200": 498, "fallback": 2}}, "failed", "fallback: 2"),
         ({"statuses": {"200": 499, "503": 1}, "max_error_share": 0.002}, "passed", "1 of 500 failed"),
+        (
+            {"n_requests": 100, "statuses": {"200": 71, "503": 29}, "max_error_share": 0.29},
+            "passed",
+            "29 of 100 failed",
+        ),
+        ({"n_requests": 100, "statuses": {"200": 70, "503": 30}, "max_error_share": 0.29}, "failed", "503: 30"),
         ({"statuses": {"no answer": 500}, "achieved_per_second": 0.0}, "failed", "no answer: 500"),
         ({"n_requests": 50, "statuses": {"200": 50}}, "inconclusive", "too few"),
         ({"n_requests": 50, "statuses": {"200": 49, "500": 1}}, "failed", "500: 1"),

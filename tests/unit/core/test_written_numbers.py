@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arkwright.core.written_numbers import counted, read, signed, written
+from arkwright.core.written_numbers import counted, of_hundred, percentage, read, signed, written
 
 
 @pytest.mark.parametrize(
@@ -50,3 +50,24 @@ def test_a_change_has_its_sign_and_no_change_has_none(value, text):
 @pytest.mark.parametrize(("n", "text"), [(0, "0 rows"), (1, "1 row"), (2, "2 rows"), (12_345, "12,345 rows")])
 def test_one_row_is_a_row(n, text):
     assert counted(n, "row") == text
+
+
+@pytest.mark.parametrize(
+    ("share", "decimals", "text"),
+    [
+        (0.243, 0, "24 %"),
+        (0.243, 1, "24.3 %"),
+        (0.5, 1, "50.0 %"),
+        (0.0, 1, "0 %"),
+        (-0.0, 0, "0 %"),
+        (1.0, 1, "100 %"),
+        (1.0 - 0.9999999999999999, 0, "0 %"),
+        (0.0004, 0, "0.04 %"),
+        (0.9996, 0, "99.96 %"),
+        (-0.0004, 0, "-0.04 %"),
+        (1.2, 0, "120 %"),
+    ],
+)
+def test_a_share_stands_apart_from_its_sign_and_is_not_none_or_all_by_rounding(share, decimals, text):
+    assert percentage(share, decimals) == text
+    assert of_hundred(share, decimals) == text.removesuffix(" %")

@@ -24,6 +24,7 @@ from arkwright.evaluation.latency import (
     Timing,
     check_latency,
 )
+from arkwright.evaluation.losses import row_losses
 from arkwright.evaluation.mitigation import compare_mitigations
 from arkwright.evaluation.model_evaluation import (
     CalibrationSection,
@@ -44,7 +45,7 @@ from arkwright.evaluation.report import evaluate
 from arkwright.evaluation.resources import MemoryUse, cpu_use, model_size, price_table, recommend_instance
 from arkwright.evaluation.robustness import assess_robustness
 from arkwright.evaluation.signature_change import schema_compatibility
-from arkwright.evaluation.slices import find_weak_slices, row_losses
+from arkwright.evaluation.slices import find_weak_slices
 from arkwright.evaluation.thresholds import Costs, choose_threshold
 from tests.unit.evaluation import robust_cases
 

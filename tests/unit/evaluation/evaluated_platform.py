@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from arkwright.evaluation import jobs
+from arkwright.evaluation.material import NotComputed
 from tests.unit.server.conftest import ControlPlane, running_control_plane
 
 ADULT = Path(__file__).with_name("adult_1500.csv.gz")
@@ -49,6 +51,18 @@ class Evaluated:
         document = self.plane.client.get(f"/v1/evaluations/{job['id']}")
         assert document.status_code == 200, document.text
         return job["result"], document.json()
+
+
+def compute_only(patched: pytest.MonkeyPatch, *kept: str) -> None:
+    """Leave all but some sections out: what a test does not look at need not be computed."""
+    real = jobs.section
+
+    def section(name: Any, *rest: Any) -> Any:
+        if name not in kept:
+            raise NotComputed("Left out.")
+        return real(name, *rest)
+
+    patched.setattr(jobs, "section", section)
 
 
 def hold_jobs(adult: Evaluated, patched: pytest.MonkeyPatch) -> None:

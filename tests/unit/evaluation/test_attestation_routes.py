@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from arkwright.evaluation import jobs
-from arkwright.evaluation.material import NotComputed
-from tests.unit.evaluation.evaluated_platform import Evaluated, evaluated_platform
+from arkwright.bundles import BundleCorrupt
+from tests.unit.evaluation.evaluated_platform import Evaluated, compute_only
 
 PLACE = "/v1/models/adult/versions/1"
 GOOD = '<testsuite><testcase name="a"/></testsuite>'
@@ -20,12 +17,6 @@ LOAD = {
     "n_requests": 500, "statuses": {"200": 500}, "achieved_per_second": 49.9, "p50_ms": 3, "p95_ms": 8, "p99_ms": 12,
     "max_ms": 30, "versions": {"1.0.0": 500},
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def adult(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
-    with evaluated_platform(migrated_sqlite, tmp_path_factory.mktemp("attested") / "home") as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
@@ -132,6 +123,23 @@ def test_a_version_that_is_not_there_is_not_found(adult: Evaluated, path: str) -
     assert adult.plane.client.get(f"/v1/models/nobody/versions/1/{path}").status_code == 404
 
 
+def test_a_bundle_that_was_altered_undoes_its_items_and_no_others(
+    adult: Evaluated, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    named = attest(adult, dashboard={"url": "https://g/altered"}).json()
+
+    def altered(*_: Any) -> None:
+        raise BundleCorrupt("The file model.bin was altered.")
+
+    monkeypatch.setattr(adult.plane.platform.registry.bundles, "verify", altered)
+    found = items(adult)
+    assert (found["signature"]["status"], found["signature"]["reason"]) == (
+        "not_met", "The file model.bin was altered."
+    )  # fmt: skip
+    assert found["data_schema"]["status"] == "unknown"
+    assert found["dashboards"]["evidence"] == [named["id"], "https://g/altered"]
+
+
 def test_rows_that_were_kept_are_the_model_s_inputs(adult: Evaluated) -> None:
     rows = adult.plane.client.get(f"{PLACE}/rows", params={"limit": 3}).json()["instances"]
     version = adult.plane.client.get(PLACE).json()
@@ -144,14 +152,8 @@ def test_eleven_of_eleven_and_an_evaluation_made_then_says_so_too(
     adult: Evaluated, load: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The two lists rest on the same facts; what an evaluation leaves out does not undo what an earlier one found."""
-    client, real = adult.plane.client, jobs.section
-
-    def section(name: Any, *rest: Any) -> Any:
-        if name not in ("performance", "fairness"):
-            raise NotComputed("Left out.")
-        return real(name, *rest)
-
-    monkeypatch.setattr(jobs, "section", section)
+    client = adult.plane.client
+    compute_only(monkeypatch, "performance", "fairness")
     result, _ = adult.evaluate(sensitive=["sex"])
     for scope in ("unit", "model", "integration"):
         attest(adult, tests={"scope": scope, "junit": [GOOD]})

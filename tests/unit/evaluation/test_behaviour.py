@@ -67,7 +67,7 @@ def test_a_constant_model_passes_invariance_and_fails_a_strict_direction():
 def test_an_unfair_model_fails_invariance_and_the_failing_rows_are_shown_as_they_were():
     found = run_one(unfair, {**GENDER, "swap": ["F", "M"], "keep_label": True})
     assert (found.status, found.n_tested, found.n_failed) == ("failed", 3, 3)
-    assert found.detail == "3 of 3 rows failed (100%; 0% are allowed)."
+    assert found.detail == "3 of 3 rows failed (100 %; 0 % are allowed)."
     first = found.failures[0]
     assert (first.row, first.inputs, first.change) == (1, {"gender": "F", "tenure": 1}, {"gender": "M"})
     assert (first.score_before, first.score_after, first.label_before, first.label_after) == (0.6, 0.4, "Yes", "No")

@@ -15,13 +15,13 @@ from arkwright.evaluation.decision import (
     Criterion,
     FairnessEvidence,
     Guardrail,
-    Resource,
     decide_version,
     recommend,
 )
 from arkwright.evaluation.intervals import Interval
 from arkwright.evaluation.metric import METRICS
 from arkwright.evaluation.signature_change import schema_compatibility
+from arkwright.evaluation.trade_offs import Resource
 
 FAIR = FairnessEvidence(acceptable=True, detail="All groups are within the limits.")
 UNFAIR = FairnessEvidence(acceptable=False, detail="Disparate impact of sex is 0.62, at least 0.8 is required.")

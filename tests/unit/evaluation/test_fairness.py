@@ -406,8 +406,8 @@ def test_a_group_with_more_errors_is_named_with_their_kind():
     column = audit_binary(truth, called, {"sex": sex}, n_resamples=200).columns[0]
     [errors] = [finding for finding in column.findings if finding.kind == "error distribution"]
     assert errors.group == "f"
-    assert "27.5% of the rows are called wrong, 16.2% of all rows" in errors.text
-    assert "wrongly refused to 50.0%" in errors.text
+    assert "27.5 % of the rows are called wrong, 16.2 % of all rows" in errors.text
+    assert "wrongly refused to 50.0 %" in errors.text
 
 
 groups_and_rows = st.lists(

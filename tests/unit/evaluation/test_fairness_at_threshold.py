@@ -87,6 +87,15 @@ def test_the_other_way_round_it_is_good_news_and_no_warning():
     assert "no longer fail: " in found.detail
 
 
+def test_a_measure_that_fails_and_cannot_be_computed_at_the_other_threshold_is_not_said_to_be_mended():
+    found = compare_thresholds(*audits((0.2, 0.95)))  # nobody has a score of 0.95
+    [ratio] = [each for each in found.changes if each.measure == "disparate_impact_ratio"]
+    assert (ratio.fails_before, ratio.after.value, ratio.change) == (True, None, "not computable")
+    mended = found.detail.partition("no longer fail: ")[2].partition(";")[0]
+    assert "disparate impact ratio" not in mended
+    assert "cannot be computed there: disparate impact ratio of sex" in found.detail
+
+
 def test_a_favourable_negative_class_is_judged_at_both_thresholds_too():
     usual, other = audits(favourable=0)
     assert usual.column("sex").groups[0].metrics["selection_rate"].value > (

@@ -187,3 +187,9 @@ def test_a_number_that_no_series_has_gives_the_reason():
         lambda rows, weights: np.asarray(np.nan), np.ones(5), *one(5), seed=0, n_resamples=50, reason="so"
     )
     assert (found.value, found.reason) == (None, "so")
+
+
+def test_series_of_very_different_length_are_tested_together():
+    codes, steps = np.repeat([0, 1], [20, 150]), np.concatenate((np.arange(20), np.arange(150)))
+    error = np.random.default_rng(0).normal(size=170)
+    assert error_dependence(error, codes, steps, season=12).n_tested == 2

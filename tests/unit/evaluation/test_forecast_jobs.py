@@ -10,10 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from arkwright.evaluation import jobs
 from arkwright.evaluation.forecast_timeline import BETWEEN, FLATTERED
-from arkwright.evaluation.material import NotComputed
-from tests.unit.evaluation.evaluated_platform import Evaluated
+from tests.unit.evaluation.evaluated_platform import Evaluated, compute_only
 from tests.unit.server.conftest import running_control_plane
 
 ASKED = {"time": "month", "series": "shop", "season": 12}
@@ -53,14 +51,7 @@ def shops(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> It
 
 @pytest.fixture(autouse=True)
 def few_sections(monkeypatch: pytest.MonkeyPatch) -> None:
-    real = jobs.section
-
-    def section(name: Any, *rest: Any) -> Any:
-        if name not in ("performance", "forecast", "challenge"):
-            raise NotComputed("Left out.")
-        return real(name, *rest)
-
-    monkeypatch.setattr(jobs, "section", section)
+    compute_only(monkeypatch, "performance", "forecast", "challenge")
 
 
 def given(shops: Evaluated, rows: pd.DataFrame) -> dict[str, str]:

@@ -227,6 +227,19 @@ def test_a_block_interval_holds_the_mean_error_about_as_often_as_it_says_where_s
     assert np.mean(held) >= 0.85
 
 
+def test_a_short_series_beside_a_long_one_is_no_surer_of_its_error_than_by_its_own_steps():
+    rng = np.random.default_rng(2)
+    steps = np.concatenate((np.arange(200), np.arange(180, 192)))
+    series, held = np.repeat(["long", "short"], [200, 12]), []
+    for _ in range(60):
+        report = evaluate_forecasts(
+            np.zeros(212), rng.normal(size=212), {}, seed=0, series=series, steps=steps, n_resamples=200
+        )
+        found = report.series[1].metrics["mae"]
+        held.append(found.low <= np.sqrt(2 / np.pi) <= found.high)
+    assert np.mean(held) >= 0.9
+
+
 def test_too_few_series_and_steps_have_no_interval_and_say_so():
     report = evaluate_forecasts(BEER_LATER[:8], np.full(8, 420.0), {None: BEER}, seed=0, steps=np.arange(8))
     assert (report.resampling, report.pooled["mae"].low) == ("none", None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,17 +15,11 @@ from arkwright.evaluation.housekeeping import EvaluationHousekeeping
 from arkwright.evaluation.material import NotComputed
 from arkwright.evaluation.retention import Retention
 from arkwright.server.worker import _tick
-from tests.unit.evaluation.evaluated_platform import Evaluated, evaluated_platform, hold_jobs
+from tests.unit.evaluation.evaluated_platform import Evaluated, compute_only, hold_jobs
 
 _DAY = 86_400
 _MINUTES = count(step=10)
 _FILED = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@pytest.fixture(scope="module")
-def adult(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
-    with evaluated_platform(migrated_sqlite, tmp_path_factory.mktemp("kept") / "home") as running:
-        yield running
 
 
 @pytest.fixture
@@ -43,14 +35,7 @@ def clock(adult: Evaluated, monkeypatch: pytest.MonkeyPatch) -> FixedClock:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Compute the metrics and the groups, and nothing else."""
-    real = jobs.section
-
-    def section(name: Any, *rest: Any) -> Any:
-        if name not in ("performance", "fairness"):
-            raise NotComputed("Left out.")
-        return real(name, *rest)
-
-    monkeypatch.setattr(jobs, "section", section)
+    compute_only(monkeypatch, "performance", "fairness")
 
 
 def evaluated_once(adult: Evaluated, **body: Any) -> str:
@@ -218,6 +203,21 @@ def test_the_worker_s_housekeeping_sweeps_by_the_settings(adult: Evaluated, cloc
     clock.advance(2 * _DAY)
     _tick(platform, keeper)
     assert get(adult, first, "/report").status_code == 410
+
+
+def test_a_sweep_that_fails_keeps_no_monitor_from_its_turn(adult: Evaluated, monkeypatch: pytest.MonkeyPatch) -> None:
+    platform, done = adult.plane.platform, []
+    keeper = platform.evaluation_housekeeping()
+
+    def broken(workspace_id: str) -> list[str]:
+        done.append(workspace_id)
+        raise NotComputed(workspace_id)
+
+    monkeypatch.setattr(keeper, "sweep", broken)
+    monkeypatch.setattr(platform, "workspace_ids", lambda: ["ws_first", "ws_second"])
+    monkeypatch.setattr(type(platform.monitor_clock()), "tick", lambda _: done.append("monitors"))
+    _tick(platform, keeper)
+    assert done == ["monitors", "ws_first", "ws_second"]
 
 
 def test_what_an_ended_evaluation_left_is_removed_and_what_others_need_is_not(

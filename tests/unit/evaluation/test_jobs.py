@@ -7,7 +7,8 @@ import gzip
 import hashlib
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,33 +22,23 @@ from arkwright.data import read_table
 from arkwright.evaluation import jobs
 from arkwright.evaluation.holdout import EvaluationData, read_rows
 from arkwright.evaluation.jobs import EvaluateJob
-from arkwright.evaluation.material import NotComputed
 from arkwright.evaluation.model_evaluation import SECTIONS, ModelEvaluation
 from arkwright.kit.jobs import WorkerStopping
 from arkwright.kit.jobs.execution import Execution
-from tests.unit.evaluation.evaluated_platform import ADULT, SENSITIVE, Evaluated, evaluated_platform, hold_jobs
-
-
-@pytest.fixture(scope="module")
-def adult(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
-    with evaluated_platform(migrated_sqlite, tmp_path_factory.mktemp("evaluated") / "home") as running:
-        yield running
+from tests.unit.evaluation.evaluated_platform import (
+    ADULT,
+    SENSITIVE,
+    Evaluated,
+    compute_only,
+    evaluated_platform,
+    hold_jobs,
+)
 
 
 @pytest.fixture
 def only(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Leave all but some sections out: what a test does not look at need not be computed."""
-    real = jobs.section
-
-    def leave_out(*kept: str) -> None:
-        def section(name: Any, *rest: Any) -> Any:
-            if name not in kept:
-                raise NotComputed("Left out.")
-            return real(name, *rest)
-
-        monkeypatch.setattr(jobs, "section", section)
-
-    return leave_out
+    """Leave all but some sections out."""
+    return partial(compute_only, monkeypatch)
 
 
 @pytest.fixture

@@ -67,8 +67,8 @@ def test_measurements_that_speak_against_a_change_give_no_hint():
 
 def test_a_model_that_mostly_encodes_is_told_so_and_how_little_else_would_help():
     hint = only(Measured(metric="roc_auc", value=0.8, stages=stages(0.95)))
-    assert hint.reason == "95% of a prediction's time is encoding"
-    assert hint.expected == "up to 95% less time; a quicker evaluator alone could save at most 5%"
+    assert hint.reason == "95 % of a prediction's time is encoding"
+    assert hint.expected == "up to 95 % less time; a quicker evaluator alone could save at most 5 %"
 
 
 def test_trees_that_add_nothing_are_counted_and_the_gain_is_bounded_by_the_evaluation_s_share():
@@ -108,7 +108,7 @@ def test_the_dearest_spare_member_is_named_and_the_others_are_not_promised():
     )
     hint = only(Measured(metric="roc_auc", value=0.84, members=members))
     assert hint.reason.startswith("without 'forest' the ensemble loses 0.0001 area under the ROC curve")
-    assert "takes 60% of the evaluation's time" in hint.reason
+    assert "takes 60 % of the evaluation's time" in hint.reason
     assert hint.action.endswith("1 more could go, each measured alone: not all at once.")
 
 
@@ -125,7 +125,7 @@ def test_of_the_measured_alternatives_the_one_that_saves_most_at_an_acceptable_l
     hint = only(Measured(metric="roc_auc", value=0.84, alternatives=alternatives))
     assert hint.kind == kind
     assert hint.reason == "good was measured and loses 0.0002 area under the ROC curve"
-    assert hint.expected == "50% less time, 75% less storage"
+    assert hint.expected == "50 % less time, 75 % less storage"
     assert hint.action.startswith(said)
 
 

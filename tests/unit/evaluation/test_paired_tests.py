@@ -14,6 +14,7 @@ from arkwright.evaluation.paired_tests import (
     bootstrap_p_value,
     delong_test,
     diebold_mariano_test,
+    false_discovery_adjusted,
     holm_adjusted,
     mcnemar_test,
     midranks,
@@ -189,3 +190,9 @@ def test_holm_never_lowers_a_p_value_and_keeps_their_order(p_values: list[float]
 
 def test_holm_on_the_textbook_example() -> None:
     assert holm_adjusted([0.005, 0.011, 0.02, 0.04, 0.13]) == pytest.approx((0.025, 0.044, 0.06, 0.08, 0.13))
+
+
+@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
+def test_adjusted_p_values_agree_with_scipy(p_values):
+    ours = false_discovery_adjusted(np.array(p_values))
+    np.testing.assert_allclose(ours, stats.false_discovery_control(p_values, method="bh"), atol=1e-12)

@@ -54,7 +54,7 @@ def test_nothing_rare_is_said_so():
     columns, truth = two_columns()
     found = rare_slices(signature_of(columns), columns, truth, one_column_model(columns), seed=0)
     assert found.slices == ()
-    assert found.reason == "no class and no level has 5% of the rows or less"
+    assert found.reason == "no class and no level has 5 % of the rows or less"
 
 
 def test_a_regression_has_levels_and_no_classes():

@@ -57,7 +57,9 @@ def test_a_model_that_leans_on_one_column_scores_below_one_that_spreads_its_trus
     assert part(leaning, "noise") < part(trusting, "noise")
     assert part(leaning, "missing") < part(trusting, "missing") - 0.1
     assert leaning.score.value < trusting.score.value
-    assert any("Without column 'deciding', the costliest to lose, 0% of the skill" in text for text in leaning.findings)
+    assert any(
+        "Without column 'deciding', the costliest to lose, 0 % of the skill" in text for text in leaning.findings
+    )
 
 
 def test_a_constant_model_has_no_score_because_it_has_nothing_to_lose():

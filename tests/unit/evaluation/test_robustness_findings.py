@@ -39,9 +39,9 @@ def test_a_robust_part_is_said_to_be_robust():
     columns["deciding"] = np.where(columns["deciding"] > 0, 100.0, -100.0)
     columns["flag"] = np.where(truth == 1, "yes", "no").astype(object)
     report = report_of(lambda rows: np.where(rows["flag"] == "yes", 0.9, 0.1)[:, None], columns, truth)
-    assert "Noise of up to 1 standard deviation of a column leaves 100% of the skill." in report.findings
+    assert "Noise of up to 1 standard deviation of a column leaves 100 % of the skill." in report.findings
     assert "The model answered all 16 cases of unexpected values." in report.findings
-    assert "Without column 'flag', the costliest to lose, 0% of the skill is left." in report.findings
+    assert "Without column 'flag', the costliest to lose, 0 % of the skill is left." in report.findings
 
 
 def test_a_rare_level_that_does_worse_is_named_and_one_that_does_not_is_not():

@@ -5,36 +5,18 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from arkwright.evaluation import jobs
-from arkwright.evaluation.material import NotComputed
-from tests.unit.evaluation.evaluated_platform import ADULT, Evaluated, evaluated_platform, hold_jobs
-
-_SECTIONS = ("performance", "fairness")
-
-
-@pytest.fixture(scope="module")
-def adult(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
-    with evaluated_platform(migrated_sqlite, tmp_path_factory.mktemp("evaluated") / "home") as running:
-        yield running
+from tests.unit.evaluation.evaluated_platform import ADULT, Evaluated, compute_only, hold_jobs
 
 
 @pytest.fixture(scope="module")
 def evaluation(adult: Evaluated) -> Iterator[dict[str, Any]]:
     """The summary of one evaluation of a few sections."""
     with pytest.MonkeyPatch.context() as patched:
-        real = jobs.section
-
-        def section(name: Any, *rest: Any) -> Any:
-            if name not in _SECTIONS:
-                raise NotComputed("Left out.")
-            return real(name, *rest)
-
-        patched.setattr(jobs, "section", section)
+        compute_only(patched, "performance", "fairness")
         job = adult.job(sensitive=["sex"])
         assert job["status"] == "succeeded", job["error"]
         yield adult.plane.client.get(f"/v1/evaluations/{job['result']['evaluation_id']}/summary").json()

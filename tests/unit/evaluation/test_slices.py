@@ -3,21 +3,12 @@
 import msgspec
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from scipy import stats
 
 from arkwright.core.errors import Invalid
 from arkwright.evaluation.groups import binned
-from arkwright.evaluation.slices import (
-    WeakSlices,
-    expected_losses,
-    false_discovery_adjusted,
-    find_weak_slices,
-    row_losses,
-    smallest_slice,
-    trivial_loss,
-)
+from arkwright.evaluation.losses import expected_losses, row_losses, trivial_loss
+from arkwright.evaluation.slices import WeakSlices, find_weak_slices, smallest_slice
 
 TEXTS = np.array(["a", "b", "c", "d", "e"], dtype=object)
 
@@ -197,21 +188,8 @@ def test_input_that_cannot_be_searched_is_refused(columns, losses, options, mess
         search(columns, losses, **options)
 
 
-@given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-def test_adjusted_p_values_agree_with_scipy(p_values):
-    ours = false_discovery_adjusted(np.array(p_values))
-    np.testing.assert_allclose(ours, stats.false_discovery_control(p_values, method="bh"), atol=1e-12)
-
-
 def test_the_smallest_slice_grows_with_the_table():
     assert [smallest_slice(n) for n in (10, 6_000, 6_001, 1_000_000)] == [30, 30, 31, 5000]
-
-
-def test_losses_by_row_average_to_the_metric():
-    truth, scores = np.array([0, 1, 1]), np.array([[0.9, 0.1], [0.8, 0.2], [0.3, 0.7]])
-    assert row_losses("error", truth, scores).tolist() == [0.0, 1.0, 0.0]
-    assert row_losses("log_loss", truth, scores).mean() == pytest.approx(-np.log([0.9, 0.2, 0.7]).mean())
-    assert row_losses("squared_error", np.array([1.0, 3.0]), np.array([2.0, 1.0])).tolist() == [1.0, 4.0]
 
 
 def judged(columns, truth, probability, **options):
@@ -288,15 +266,6 @@ def test_a_calibrated_model_with_uneven_base_rates_yields_a_finding_in_at_most_o
     assert seeds_with_a_finding <= 4
 
 
-def test_what_a_model_expects_is_what_it_would_lose_were_it_right():
-    scores = np.array([[0.7, 0.3], [1.0, 0.0], [0.5, 0.5]])
-    entropy = [-(0.7 * np.log(0.7) + 0.3 * np.log(0.3)), 0.0, np.log(2)]
-    assert expected_losses("log_loss", scores) == pytest.approx(entropy, abs=1e-9)
-    assert expected_losses("error", scores) == pytest.approx([0.3, 0.0, 0.5])
-    assert expected_losses("squared_error", np.array([1.0])) is None
-    assert trivial_loss("error", np.array([0, 0, 1])) == pytest.approx(1 / 3)
-
-
 def test_a_slice_of_one_class_has_no_skill_to_tell():
     plan = np.repeat(np.array(["a", "b"], dtype=object), 100)
     truth = np.concatenate((np.tile([0, 1], 50), np.zeros(100, dtype=int)))
@@ -325,3 +294,32 @@ def test_a_number_that_is_mostly_zero_is_searched_at_its_spike():
     found = find_weak_slices({"gain": gain}, losses, seed=0, loss="log_loss")
     assert found.left_out == {}
     assert [(each.column, each.level) for each in found.slices[0].conditions] == [("gain", "above 0")]
+
+
+def test_long_numbers_that_differ_in_their_last_digit_are_slices_of_their_own():
+    rng = np.random.default_rng(0)
+    day = np.tile([20260101.0, 20260102.0, 20260103.0], 200)
+    found = search({"day": day}, rng.exponential(size=600) + 2.0 * (day == 20260102))
+    assert found.left_out == {}
+    assert names(found) == [("day=20260102",)]
+
+
+def test_the_value_that_most_rows_of_a_long_number_have_is_named_in_full():
+    rng = np.random.default_rng(0)
+    number = np.where(rng.random(2_000) < 0.9, 1_234_567.0, 1_234_567.0 + rng.integers(1, 1_000, 2_000))
+    found = search({"number": number}, rng.random(2_000) + 2.0 * (number > 1_234_567))
+    assert names(found) == [("number=above 1234567",)]
+
+
+def test_a_slice_whose_target_never_varies_has_no_skill_however_its_number_is_rounded():
+    rng = np.random.default_rng(0)
+    plan = np.repeat(["a", "b"], 100)
+    truth = np.where(plan == "a", rng.normal(size=200), 0.1)
+    answers = np.where(plan == "a", truth, 5 + rng.normal(size=200))
+    found = search(
+        {"plan": plan},
+        row_losses("squared_error", truth, answers),
+        loss="squared_error",
+        trivial=lambda rows: trivial_loss("squared_error", truth[rows]),
+    )
+    assert [(each.trivial, each.skill) for each in found.slices] == [(0.0, None)]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,11 +10,8 @@ import pytest
 
 from arkwright.automl import TrialRetraining
 from arkwright.core.context import system_context
-from arkwright.evaluation import jobs
-from arkwright.evaluation.material import NotComputed
-from tests.unit.evaluation.evaluated_platform import SENSITIVE, Evaluated, evaluated_platform
+from tests.unit.evaluation.evaluated_platform import SENSITIVE, Evaluated, compute_only
 
-_SECTIONS = ("performance", "weak_slices", "calibration", "fairness")
 _SLICES = [
     {"name": "young women", "where": {"sex": "Female", "age": {"high": 30}}},
     {"name": "long schooling", "where": {"education-num": {"low": 13}}},
@@ -24,22 +20,9 @@ _SLICES = [
 
 
 @pytest.fixture(scope="module")
-def adult(migrated_sqlite: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Evaluated]:
-    with evaluated_platform(migrated_sqlite, tmp_path_factory.mktemp("evaluated") / "home") as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def document(adult: Evaluated) -> Iterator[dict[str, Any]]:
     with pytest.MonkeyPatch.context() as patched:
-        real = jobs.section
-
-        def section(name: Any, *rest: Any) -> Any:
-            if name not in _SECTIONS:
-                raise NotComputed("Left out.")
-            return real(name, *rest)
-
-        patched.setattr(jobs, "section", section)
+        compute_only(patched, "performance", "weak_slices", "calibration", "fairness")
         costs = {"false_positive": 1.0, "false_negative": 5.0}
         yield adult.evaluate(**SENSITIVE, profile="full", costs=costs, slices=_SLICES, favourable=">50K")[1]
 

@@ -89,6 +89,17 @@ def test_progress_is_told_until_the_end() -> None:
     assert told[-1] == (10, 10)
 
 
+def test_progress_is_told_twice_a_second_and_no_more_while_answers_are_awaited() -> None:
+    told: list[int] = []
+
+    def send(_number: int) -> Answer:
+        time.sleep(0.3)
+        return GOOD
+
+    fire(LoadPlan(1, 1), send, on_progress=lambda news: told.append(news.sent))
+    assert told == [1]
+
+
 def test_whoever_interrupts_leaves_at_once_although_an_endpoint_hangs() -> None:
     hanging = threading.Event()
 

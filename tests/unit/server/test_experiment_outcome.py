@@ -57,6 +57,14 @@ class Lab:
         while self.plane.platform.outbox.deliver_due():
             pass
 
+    def again(self, status: str = "") -> None:
+        """Make filed evaluations due: all of them as if they had never been delivered, or those that wait."""
+        with self.plane.platform.database.write_global() as unit:
+            for row in unit.session.query(OutboxRow).filter_by(type=EVALUATION_FILED):
+                if not status:
+                    row.status, row.delivered = "pending", []
+                row.next_attempt_at = row.time
+
     def search_run(self, result: dict[str, Any]) -> Trial:
         platform = self.plane.platform
         with platform.database.read(system_context(platform.workspace_ids()[0])) as unit:
@@ -186,9 +194,7 @@ def test_a_later_evaluation_takes_it_over_and_what_it_states_itself_stands(lab: 
     # It is the newest, and wins; the same event again changes nothing.
     for _ in range(2):
         lab.deliver()
-        with lab.plane.platform.database.write_global() as unit:
-            for row in unit.session.query(OutboxRow).filter_by(type=EVALUATION_FILED):
-                row.status, row.delivered, row.next_attempt_at = "pending", [], row.time
+        lab.again()
     lab.deliver()
     outcome = lab.experiment(lab.second)["outcome"]
     assert outcome["status"] == document["challenge"]["recommendation"]["status"]
@@ -243,6 +249,32 @@ def test_a_logbook_that_is_away_fails_no_evaluation_and_is_told_later(
             row.next_attempt_at = row.time
     lab.deliver()
     assert lab.search_run(lab.second).tags["evaluation_id"] == outcome["evaluation_id"]
+
+
+def test_an_outcome_that_could_not_be_written_down_at_once_is_still_shown_in_the_logbook(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab.deliver()
+    platform, expected = lab.plane.platform, lab.experiment(lab.second)["outcome"]
+    platform.tracking.update_trial(
+        "default", lab.search_run(lab.second).run_id, tags={"evaluation_id": "", "status": ""}
+    )
+    with platform.database.write(system_context(platform.workspace_ids()[0])) as unit:
+        platform.experiments.get(unit, lab.second["experiment_id"]).outcome = None
+    lab.again()
+
+    def away(*_args: Any, **_named: Any) -> None:
+        raise Unavailable("The database does not answer.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(platform.experiments, "conclude", away)
+        lab.deliver()
+    assert lab.experiment(lab.second)["outcome"] is None
+    lab.again("pending")
+    lab.deliver()
+    assert lab.experiment(lab.second)["outcome"] == expected
+    tags = lab.search_run(lab.second).tags
+    assert (tags["evaluation_id"], tags["status"]) == (expected["evaluation_id"], expected["status"])
 
 
 @pytest.mark.parametrize(

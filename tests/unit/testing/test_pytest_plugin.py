@@ -59,7 +59,7 @@ def test_a_failure_shows_the_rows_and_what_happened_to_them(run, bundle):
     found.assert_outcomes(failed=1)
     found.stdout.fnmatch_lines(
         [
-            "invariance test 'tenure does not matter': 2 of 2 rows failed (100%; 0% are allowed).",
+            "invariance test 'tenure does not matter': 2 of 2 rows failed (100 %; 0 % are allowed).",
             "  row 1: tenure 10 -> 60: the score goes from 0.* to 0.* (it may move by at most 0.001)",
             '    inputs: {"tenure": 10, "contract": "month"}',
         ]

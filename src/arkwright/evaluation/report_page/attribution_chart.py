@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from arkwright.core.written_numbers import counted
 from arkwright.evaluation.attribution_summary import ColumnAttribution, LocalExplanation
 from arkwright.evaluation.report_page import chart
 from arkwright.evaluation.report_page.layout import table
@@ -100,9 +101,7 @@ def waterfall(key: str, title: str, description: str, found: LocalExplanation, *
     shown, others = found.shares[:n_shares], found.shares[n_shares:]
     steps = [(f"{share.name} = {cell(share.value)}", share.share) for share in shown]
     if others:
-        steps.append(
-            (f"{len(others)} other column{'' if len(others) == 1 else 's'}", sum(share.share for share in others))
-        )
+        steps.append((counted(len(others), "other column"), sum(share.share for share in others)))
     stops = [found.base]
     for _, share in steps:
         stops.append(stops[-1] + share)

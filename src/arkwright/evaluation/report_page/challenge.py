@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from arkwright.evaluation.comparison import MetricComparison
-from arkwright.evaluation.decision import RiskAssessment, Rule, TradeOff
+from arkwright.evaluation.decision import RiskAssessment, Rule
 from arkwright.evaluation.intervals import RESAMPLED, Interval
 from arkwright.evaluation.model_evaluation import ModelEvaluation
 from arkwright.evaluation.report_page.interval_chart import Row, interval_chart
@@ -25,6 +25,7 @@ from arkwright.evaluation.report_page.wording import (
     rows,
 )
 from arkwright.evaluation.signature_change import SchemaCompatibility
+from arkwright.evaluation.trade_offs import TradeOff
 
 _OUTCOME: dict[str, Tone] = {
     "PROMOTE": "good",

@@ -12,6 +12,7 @@ from arkwright.evaluation.report_page.wording import Write, number
 
 WIDTH = 720
 _NOTHING = 1e-200
+"""Ends of an axis nearer to zero are drawn as zero: the steps between its marks would be too small for a number."""
 CHARACTER = 7.0
 """Width of a letter at the charts' size, on the safe side."""
 

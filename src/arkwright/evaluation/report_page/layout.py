@@ -44,8 +44,8 @@ def section(document: ModelEvaluation, key: str, *children: str | None) -> Html:
     notes = []
     if key in document.data.rows_by_section:
         used, there = document.data.rows_by_section[key], document.data.n_rows_used
-        of = f"{used:,} of " if used < there else ""
-        notes.append(element("p", f"Rests on {of}{counted(max(used, there) if of else used, 'row')}.", class_="note"))
+        told = f"{used:,} of {counted(there, 'row')}" if used < there else counted(used, "row")
+        notes.append(element("p", f"Rests on {told}.", class_="note"))
     if key in document.not_done:
         notes.append(element("p", mark("Incomplete", "warning"), f": {document.not_done[key]}", class_="note"))
     return element(

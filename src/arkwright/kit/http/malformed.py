@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from arkwright.core.errors import Invalid
+from arkwright.core.written_numbers import counted
 
 _WHERE = {"query": "query parameter", "path": "part of the path", "header": "header", "cookie": "cookie"}
 _LONGEST = 60
@@ -87,7 +88,7 @@ def expected(item: Mapping[str, Any]) -> str:
     kind, bounds = item["type"], item.get("ctx", {})
     if kind in _LENGTHS:
         template, bound, (one, many) = _LENGTHS[kind]
-        return template.format(_counted(bounds[bound], one, many))
+        return template.format(counted(bounds[bound], one, many))
     if kind in _BOUNDS:
         return _BOUNDS[kind].format_map(bounds)
     return _FIXED.get(kind, "")
@@ -123,12 +124,8 @@ def _shown(value: object) -> str:
         text = str(value) if not isinstance(value, int) or value.bit_length() < 100 else "a very large number"
         return text[:_LONGEST]
     if isinstance(value, str):
-        return f"a text of {_counted(len(value), *_CHARACTERS)}" if value else "an empty text"
+        return f"a text of {counted(len(value), *_CHARACTERS)}" if value else "an empty text"
     return {"dict": "an object", "list": "a list"}.get(type(value).__name__, "something else")
-
-
-def _counted(n: int, one: str, many: str) -> str:
-    return f"{n:,} {one if n == 1 else many}"
 
 
 def _field(location: Sequence[int | str]) -> str:
