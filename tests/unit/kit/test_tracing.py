@@ -73,6 +73,8 @@ def test_a_collector_that_is_away_fails_no_request() -> None:
     tracer = make_tracer(Settings(tracing_enabled=True, otlp_endpoint="http://127.0.0.1:9"), "serving")
     assert tracer is not None
     tracer.record("predict", start=1.0, end=2.0)
+    # Its thread would try again beside the tests that follow.
+    tracer.close()
 
 
 def test_the_older_names_are_read(monkeypatch: pytest.MonkeyPatch) -> None:

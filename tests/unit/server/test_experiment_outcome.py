@@ -21,6 +21,7 @@ from arkwright.tracking.ports import Trial
 from tests.unit.server.conftest import ControlPlane, running_control_plane
 
 TELCO = Path(__file__).parents[3] / "examples" / "telco_churn.csv"
+pytestmark = pytest.mark.xdist_group("experiment outcome")
 DEFINITION = {
     "hypothesis": "The contract tells who leaves.",
     "baseline_model": "churn@1",
